@@ -336,6 +336,7 @@ def test_a_login_needs_the_captcha(guarded: Host) -> None:
     for _ in range(4):
         browser.post_json("/login_json", username="student01", password="x", captcha_code="wrong")
     assert browser.login("student01", PASSWORDS["student01"]).status == 429, "five wrong answers"
+    assert "student01@example.test) of campus.test is blocked for" in guarded.run("chamilo-hardening unlock").stdout
     guarded.run("chamilo-hardening unlock student01")
     assert browser.login("student01", PASSWORDS["student01"]).status == 200
 

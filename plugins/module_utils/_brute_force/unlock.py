@@ -1,16 +1,19 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Unlocks accounts that an attack has locked, CAPTCHA counters and banned addresses."""
+"""Unlocks accounts that an attack has locked or that wait for their CAPTCHA, and banned addresses."""
 
 from __future__ import annotations
 
 import glob
+import hashlib
 import json
 import os
 import pwd
+import re
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from .._application.accounts import LOCKED_DAYS
@@ -21,13 +24,14 @@ from .._application.site import Site
 from .._common import services
 from .._common.errors import HardeningError
 from .._common.networks import counted, normal
-from .._common.paths import shown
+from .._common.paths import head, shown
 from . import fail2ban
 from .fail2ban import Fail2banError
 
 PORTALS = "/etc/chamilo-hardening/brute_force-*.json"
 _ATTACK = 3  # failures that are no longer typing errors, where the portal locks later than that
 _CONSOLE_SECONDS = 120
+_FEW = 1000  # accounts that wait for their CAPTCHA, and are listed
 # All failures, not those since the last login: a right password for a locked account counts as a login, although it is
 # refused. An account where that was tried first must still be unlocked.
 _ACCOUNTS = """
@@ -44,6 +48,10 @@ _NAMED = _ACCOUNTS.format(failures="username = %s", accounts="user.username = %s
 _LOCKED = _ACCOUNTS.format(
     failures=f"login_date > NOW() - INTERVAL {LOCKED_DAYS} DAY", accounts="user.active = 0 AND failed.failures > 0"
 )
+_BLOCKED = _ACCOUNTS.format(failures="FALSE", accounts="SHA1(LOWER(TRIM(user.username))) IN ({marks})")
+# As the application's cache writes it: when it expires, the key, and what Chamilo counts under it.
+_COUNTED = re.compile(rb"(login_captcha\.(?:\w+\.)?([0-9a-f]{40}))\n")
+_UNTIL = re.compile(rb'until";i:(\d+);')
 
 
 class UnlockError(HardeningError):
@@ -64,6 +72,8 @@ class Account:
     last: str
     addresses: str
     enough: int  # failures to call it an attack
+    counter: str  # the key of its wrong CAPTCHA answers in the application's cache
+    blocked: int  # for how many seconds Chamilo takes none of its passwords, whatever the CAPTCHA
 
     @property
     def attacked(self) -> bool:
@@ -72,6 +82,9 @@ class Account:
 
     def description(self) -> str:
         who = f"{self.name} ({'administrator, ' if self.administrator else ''}{self.mail}) of {self.site.domain}"
+        if self.blocked:
+            minutes = -(-self.blocked // 60)
+            return f"{who} is blocked for {minutes} minutes, after wrong CAPTCHA answers."
         if self.active == 1:
             return f"{who} is not locked."
         if not self.attacked:
@@ -88,7 +101,6 @@ class Todo:
 
     target: str
     accounts: list[Account] = field(default_factory=list)
-    sites: list[Site] = field(default_factory=list)
     bans: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -103,18 +115,18 @@ class Todo:
         for address, jails in sorted(self.bans.items()):
             yield f"{address} is banned by {', '.join(jails)}."
         if self.target and self.accounts and self.acts:
-            yield "The count of wrong CAPTCHA answers will be forgotten, of all accounts; they are not kept apart."
+            yield "Its count of wrong CAPTCHA answers will be forgotten."
         if not self.accounts and not self.bans:
-            yield f"{self.target} is neither locked nor banned." if self.target else "Nothing is locked or banned."
+            nothing = "Nothing that was looked at is" if self.notes else "Nothing is"
+            yield f"{self.target} is neither locked nor banned." if self.target else f"{nothing} locked or banned."
 
     def act(self) -> Iterator[str]:
         """Do it, and report each action."""
         for account in self.accounts:
             if account.attacked:
                 yield _activate(account)
-        if any(one.attacked or one.active == 1 for one in self.accounts):
-            for site in self.sites:
-                yield _forget_captchas(site)
+            if account.attacked or account.active == 1:
+                yield _forget_captcha(account)
         for address in self.bans:
             fail2ban.unban(address)
             yield f"{address} may come in again."
@@ -137,11 +149,26 @@ def inspect(target: str) -> Todo:
     if not target:
         todo.bans = bans
     for site in sites():
-        found = _accounts(site, target)
-        todo.accounts += found
-        if found:
-            todo.sites.append(site)
+        counters = _counters(site)
+        if counters is None and not target:
+            todo.notes.append(f"Whom the CAPTCHA of {site.domain} blocks is not seen: its cache is not in files.")
+        todo.accounts += _accounts(site, target, counters or {})
     return todo
+
+
+def _counters(site: Site) -> dict[str, tuple[str, int]] | None:
+    """By the checksum of a name the key under which Chamilo counts, and for how many seconds it is blocked still."""
+    pools = f"{glob.escape(site.root)}/var/cache/*/pools/app"
+    if not glob.glob(pools):
+        return None
+    found = {}
+    for path in glob.iglob(f"{pools}/*/?/?/*"):
+        text = head(path, 2000, site.php.user)
+        counted, until = _COUNTED.search(text), _UNTIL.search(text)
+        if counted:
+            seconds = int(until[1]) - int(time.time()) if until else 0
+            found[counted[2].decode()] = (counted[1].decode(), max(0, seconds))
+    return found
 
 
 def sites(pattern: str = PORTALS) -> list[Site]:
@@ -159,16 +186,23 @@ def sites(pattern: str = PORTALS) -> list[Site]:
     return [alone]
 
 
-def _accounts(site: Site, name: str) -> list[Account]:
+def _accounts(site: Site, name: str, counters: Mapping[str, tuple[str, int]]) -> list[Account]:
     reader = PortalReader.of(site.installation)
     rows = reader.query(_NAMED, (name, name)) if name else reader.query(_LOCKED)
+    blocked = [checksum for checksum, (_key, seconds) in counters.items() if seconds][:_FEW]
+    if blocked and not name:
+        known = {row["id"] for row in rows}
+        found = reader.query(_BLOCKED.format(marks=", ".join(["%s"] * len(blocked))), blocked)
+        rows = [*rows, *(row for row in found if row["id"] not in known)]
     limit = reader.settings().get("security.login_max_attempt_before_blocking_account", "")
     enough = min(_ATTACK, int(limit)) if limit.isdigit() and int(limit) > 0 else _ATTACK
-    accounts = [_account(site, row, enough) for row in rows]
-    return [account for account in accounts if name or account.attacked]
+    accounts = [_account(site, row, enough, counters) for row in rows]
+    return [account for account in accounts if name or account.attacked or account.blocked]
 
 
-def _account(site: Site, row: Row, enough: int) -> Account:
+def _account(site: Site, row: Row, enough: int, counters: Mapping[str, tuple[str, int]]) -> Account:
+    checksum = hashlib.sha1((row["username"] or "").strip().lower().encode(), usedforsecurity=False).hexdigest()
+    counter, blocked = counters.get(checksum, (f"login_captcha.state.{checksum}", 0))
     return Account(
         site,
         as_number(row["id"]),
@@ -180,6 +214,8 @@ def _account(site: Site, row: Row, enough: int) -> Account:
         shown(row["last"] or ""),
         shown(row["addresses"] or ""),
         enough,
+        counter,
+        blocked,
     )
 
 
@@ -189,16 +225,17 @@ def _activate(account: Account) -> str:
     return f"{account.name} of {account.site.domain} is active again."
 
 
-def _forget_captchas(site: Site) -> str:
-    """The counters lie in the application's cache, which only the application knows how to find."""
+def _forget_captcha(account: Account) -> str:
+    """The counter lies in the application's cache, which only the application knows how to change."""
+    site = account.site
     user, php = site.php.user, shutil.which("php")
     if php is None or not user:
-        return "The CAPTCHA counters stay as they are: there is no php command here. They run out by themselves."
+        return "The count of wrong CAPTCHA answers stays: there is no php command here. It runs out by itself."
     if pwd.getpwnam(user).pw_uid == 0:
         raise UnlockError("PHP runs as root here. The application is not started as root.")
-    console = [php, "bin/console", "cache:pool:clear", "cache.app", "--no-interaction"]
+    console = [php, "bin/console", "cache:pool:delete", "cache.app", account.counter, "--no-interaction"]
     code, output = services.run(services.as_user(user, site.root, *console), _CONSOLE_SECONDS)
     if code:
         words = shown(" ".join(output.split())[-300:])
-        raise UnlockError(f"The CAPTCHA counters could not be forgotten. Output of bin/console: {words}")
-    return f"the CAPTCHA counters of {site.domain} are forgotten."
+        raise UnlockError(f"The count of wrong CAPTCHA answers could not be forgotten. Output of bin/console: {words}")
+    return f"the wrong CAPTCHA answers of {account.name} are forgotten."

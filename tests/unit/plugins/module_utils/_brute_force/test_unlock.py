@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
+from hashlib import sha1
 from types import SimpleNamespace
 
 import pytest
@@ -20,6 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import 
 SITE = Site("campus.test", "/var/www/chamilo", php=Php(user="nobody"))
 ADMIN = {"id": "1", "username": "admin", "email": "a@x.test", "roles": 'a:1:{i:0;s:10:"ROLE_ADMIN";}', "active": "0"}
 LOCKED = {**ADMIN, "failures": "6", "last": "2026-11-25 10:00:00", "addresses": "203.0.113.7 203.0.113.8"}
+COUNTER = f"login_captcha.state.{sha1(b'admin').hexdigest()}"
 SWITCHED_OFF = {**ADMIN, "username": "old", "failures": "0", "last": None, "addresses": None}
 
 
@@ -43,6 +46,8 @@ def host(monkeypatch):
 
         def query(self, sql, params=()):
             host.asked.append(sql)
+            if "SHA1" in sql:
+                return [row for row in host.rows if sha1(row["username"].encode()).hexdigest() in params]
             name = params[0] if params else ""
             return [row for row in host.rows if not name or row["username"] == name]
 
@@ -56,7 +61,7 @@ def host(monkeypatch):
     monkeypatch.setattr(unlock, "PortalReader", Reader)
     monkeypatch.setattr(unlock, "writing", writing)
     monkeypatch.setattr(unlock, "sites", lambda: [SITE])
-    monkeypatch.setattr(unlock, "_forget_captchas", lambda site: host.done.append("captchas") or "forgotten")
+    monkeypatch.setattr(unlock, "_forget_captcha", lambda account: host.done.append(account.counter) or "forgotten")
     monkeypatch.setattr(unlock.fail2ban, "banned", lambda: host.bans)
     monkeypatch.setattr(unlock.fail2ban, "unban", lambda address: host.done.append(address))
     return host
@@ -66,6 +71,7 @@ def test_without_a_target_it_shows_all_and_does_nothing(host):
     host.rows.append(SWITCHED_OFF)
     output = list(unlock.inspect("").description())
     assert output == [
+        "Whom the CAPTCHA of campus.test blocks is not seen: its cache is not in files.",
         "admin (administrator, a@x.test) of campus.test is locked: 6 failed logins, the last at 2026-11-25 10:00:00, "
         "from 203.0.113.7 203.0.113.8.",
         "2001:db8::7 is banned by chamilo, sshd.",
@@ -78,7 +84,7 @@ def test_a_locked_account_comes_back(host):
     todo = unlock.inspect("admin")
     assert "is locked" in next(iter(todo.description()))
     output = list(todo.act())
-    assert host.done == [("UPDATE user SET active = 1", (1,)), "captchas"]
+    assert host.done == [("UPDATE user SET active = 1", (1,)), COUNTER]
     assert output[0] == "admin of campus.test is active again."
     assert output[-1].startswith("Log in soon")
 
@@ -117,7 +123,34 @@ def test_an_account_that_waits_for_its_captcha_is_not_locked_but_helped(host):
     todo = unlock.inspect("admin")
     assert todo.acts
     list(todo.act())
-    assert host.done == ["captchas"]
+    assert host.done == [COUNTER], "and none of others"
+
+
+def counter(root, name, seconds):
+    """As the application's cache has it in files."""
+    path = root / f"var/cache/prod/pools/app/AbC/D/E/{name}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    key = f"login_captcha.state.{sha1(name.encode()).hexdigest()}"
+    state = f'a:2:{{s:8:"mistakes";i:0;s:13:"blocked_until";i:{int(time.time()) + seconds};}}'
+    path.write_text(f"9999999999\nAbC%3A{key}\n{state}")
+
+
+def test_an_account_that_waits_for_its_captcha_is_shown_by_its_name(host, monkeypatch, tmp_path):
+    host.bans = {}
+    host.rows = [{**LOCKED, "id": "2", "username": "ada", "active": "1"}]
+    monkeypatch.setattr(unlock, "sites", lambda: [Site("campus.test", str(tmp_path), php=Php(user="nobody"))])
+    monkeypatch.setattr(unlock, "_LOCKED", "SHA1")  # nobody is locked
+    note, nothing = unlock.inspect("").description()
+    assert "its cache is not in files" in note and nothing == "Nothing that was looked at is locked or banned."
+    counter(tmp_path, "bob", -1)
+    assert list(unlock.inspect("").description()) == ["Nothing is locked or banned."]
+    counter(tmp_path, "ada", 830)
+    blocked = "ada (administrator, a@x.test) of campus.test is blocked for 14 minutes, after wrong CAPTCHA answers."
+    assert list(unlock.inspect("").description()) == [blocked]
+    todo = unlock.inspect("ada")
+    assert next(iter(todo.description())) == blocked and todo.acts
+    list(todo.act())
+    assert host.done == [f"login_captcha.state.{sha1(b'ada').hexdigest()}"]
 
 
 @pytest.mark.parametrize(("target", "jails"), [("203.0.113.7", 1), ("::ffff:203.0.113.7", 1), ("2001:DB8:0::7", 2)])
@@ -197,6 +230,10 @@ def test_what_the_application_wrote_harms_no_terminal(host):
     assert output.startswith(r"\x1b[2Jadmin (administrator, a\n@x.test) of") and output.isprintable()
 
 
+def account(site):
+    return unlock.Account(site, 1, "admin", "", True, 1, 0, "", "", 3, COUNTER, 0)
+
+
 class TestConsole:
     @pytest.fixture(autouse=True)
     def php(self, monkeypatch):
@@ -211,17 +248,17 @@ class TestConsole:
         monkeypatch.setattr(unlock.shutil, "which", lambda name: "/usr/bin/php")
 
     def test_the_application_runs_as_the_web_user(self):
-        assert "forgotten" in unlock._forget_captchas(SITE)
+        assert "forgotten" in unlock._forget_captcha(account(SITE))
         (words,) = self.ran
         assert words[:4] == ["runuser", "-u", "nobody", "--"] and f"--chdir={SITE.root}" in words
-        assert words[-5:-1] == ["/usr/bin/php", "bin/console", "cache:pool:clear", "cache.app"]
+        assert words[-6:-1] == ["/usr/bin/php", "bin/console", "cache:pool:delete", "cache.app", COUNTER]
 
     def test_it_never_runs_as_root(self):
         with pytest.raises(UnlockError, match="not started as root"):
-            unlock._forget_captchas(Site("campus.test", "/x", php=Php(user="root")))
+            unlock._forget_captcha(account(Site("campus.test", "/x", php=Php(user="root"))))
         assert self.ran == []
 
     def test_what_it_reports_is_shown_as_text(self, monkeypatch):
         monkeypatch.setattr(unlock.services, "run", lambda words, _seconds: (1, "\x1b[2Jall is well"))
         with pytest.raises(UnlockError, match=r"bin/console: \\x1b\[2Jall is well"):
-            unlock._forget_captchas(SITE)
+            unlock._forget_captcha(account(SITE))
