@@ -14,8 +14,10 @@ import base64
 import collections.abc
 import functools
 import importlib
+import itertools
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -26,6 +28,8 @@ import yaml
 from . import _facts
 
 MODULES = Path(__file__).resolve().parents[1] / "modules"
+MOST_RAW = 16_000_000  # bytes in memory before they are decoded
+MOST_ESCAPES = 1_000_000
 MOST_TEXT = 1_000_000
 MOST_OF_ALL = 4_000_000  # characters of all texts together
 MOST_VALUES = 200_000
@@ -232,11 +236,15 @@ _EVALUATED = ("changed", "failed", "skipped")
 
 def printable(text: str) -> str:
     """A text without control characters."""
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", "".join(text))
+    plain = text.encode(errors="surrogatepass").decode(errors="surrogatepass")  # no type of ansible-core's
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", plain)
 
 
 # In JSON: a backslash with what it escapes.
 _ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|r\\n|.)", re.DOTALL)
+
+
+_ESCAPED, _STRING = re.compile(r"\\.", re.DOTALL), re.compile(r'"[^"\n]*"')
 
 
 def without_controls(text: str) -> str:
@@ -251,6 +259,25 @@ def without_controls(text: str) -> str:
         return found[0] if surrogate or printable(character) == character else "\\ufffd"
 
     return _ESCAPE.sub(escape, printable(text))
+
+
+def bounded(asked: str, *printed: str) -> None:
+    """Refuse what a host printed where it is larger than any answer, or decodes to more values than one has.
+
+    ansible-core itself has it in memory by then, once as a text and once by its lines.
+    """
+    reader = _Reader(asked)
+    if sum(map(sys.getsizeof, printed)) > MOST_RAW:
+        raise reader._error(f"it is larger than {MOST_RAW} bytes")
+    for text in printed:
+        if text.count("\\") > MOST_ESCAPES:
+            raise reader._error(f"it has more than {MOST_ESCAPES} escapes")
+        if next(itertools.islice(_UNPRINTABLE.finditer(text), MOST_ESCAPES, None), None):
+            raise reader._error(f"it has more than {MOST_ESCAPES} control characters")
+        # In JSON no text goes beyond a line. In two steps, neither of which has to remember where it came from.
+        bare = _STRING.sub("", _ESCAPED.sub("", text))
+        if sum(map(bare.count, "[{,")) > 2 * MOST_VALUES:
+            raise reader._error(f"it has more than {MOST_VALUES} values")
 
 
 def displayable(value: Any) -> Any:

@@ -121,6 +121,10 @@ class HostAction(CollectionAction):
         return answer
 
     def _parse_returned_data(self, res: Any, profile: str) -> Any:
+        try:
+            _answers.bounded(self._task.action.rpartition(".")[2], res.get("stdout") or "", res.get("stderr") or "")
+        except _answers.AnswerError as error:
+            raise InvalidAnswer(str(error)) from None
         return super()._parse_returned_data(printed(res), profile)
 
     def _answer(self, module: str, ask: Callable[[], dict[str, Any]], asked: str = "") -> dict[str, Any]:

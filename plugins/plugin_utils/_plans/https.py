@@ -54,7 +54,7 @@ class Https(Plan):
     reminder: str  # what that owner has to write there; empty: nothing
     program: Mapping[str, Any]  # what the host must know to go on without us: see chamilo-hardening daily
     bound: str  # what the owner of the virtual host had bound browsers to
-    proxies: str  # whom the application trusts; empty: as it is
+    proxies: str | None  # whom the application trusts; None: as it is
     undone: Sequence[str]  # transactions that go with the section
     proxies_kept: bool  # the host knows what TRUSTED_PROXIES was before we first wrote it
     checked: Sequence[str]  # the packages that discovery checks for
@@ -62,7 +62,9 @@ class Https(Plan):
 
     @property
     def more(self) -> bool:
-        return not self.present or self.include or bool(self.certificate.todo or self.refused or self.proxies)
+        return (
+            not self.present or self.include or bool(self.certificate.todo or self.refused or self.proxies is not None)
+        )
 
     def due(self, info: Discovered, render: Render) -> bool:
         if super().due(info, render):
@@ -118,7 +120,7 @@ class _Maker:
                 *([] if self._lent() else [f"https:{portal.word}"]),
                 *self._parts("https", "renewal", "certificate"),
             ],
-            proxies_kept=f"https:{portal.word}" in portal.discovered.environment_kept,
+            proxies_kept=self._kept(),
             checked=discovery.ALL_PACKAGES,
             packages=portal.not_by_us("certbot") if self._asks() and not site.certbot else [],
             cookies=[] if present else self._cookies(),
@@ -324,14 +326,18 @@ class _Maker:
             "Until then nothing of this section is active; the audit shows it red."
         )
 
-    def _proxies(self) -> str:
-        """Without proxies only where the application trusts more than this host."""
+    def _proxies(self) -> str | None:
+        """Those that are declared. Without any, none: only what its owner has this host itself pass on stays."""
         portal, trusted = self.portal, list(self.given["chamilo_trusted_proxies"])
-        messages = [one.strip() for one in portal.site.environment.get("TRUSTED_PROXIES", "").split(",")]
-        others = {one for one in messages if one} - {*LOCAL, *portal.site.addresses}
-        if not (trusted or (others and portal.enforced("https_trusted_proxies"))):
-            return ""
-        return ",".join(dict.fromkeys(["127.0.0.1", *(trusted or ["::1"])]))
+        if trusted:
+            return ",".join(dict.fromkeys(["127.0.0.1", *trusted]))
+        found = {one.strip() for one in portal.site.environment.get("TRUSTED_PROXIES", "").split(",")} - {""}
+        ours = self._kept() and bool(found)  # an earlier version of this role trusted this host without being asked to
+        others = found - {*LOCAL, *portal.site.addresses}
+        return "" if (ours or others) and portal.enforced("https_trusted_proxies") else None
+
+    def _kept(self) -> bool:
+        return f"https:{self.portal.word}" in self.portal.discovered.environment_kept
 
     # -------------------------------------------------------------------------------- what goes with the section
 

@@ -168,3 +168,22 @@ def test_json_is_without_control_characters_before_it_is_read(text: str, left: b
         read = json.loads(_answers.without_controls(written))["warnings"][0]
         assert read == (text if left else "a\N{REPLACEMENT CHARACTER}b")
     assert _answers.without_controls("no JSON\x1b[2J\\") == "no JSON\N{REPLACEMENT CHARACTER}[2J\\"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("x" * 17_000_000, "larger than"),
+        ("\N{GRINNING FACE}" * 5_000_000, "larger than"),
+        ('"\n{"a": [' + "[]," * 500_000 + "[]]}", "values"),
+        ("\\n" * 1_100_000, "escapes"),
+        ("\x07" * 1_100_000, "control characters"),
+    ],
+)
+def test_what_would_fill_the_memory_is_refused_before_it_is_decoded(text, why):
+    with pytest.raises(_answers.AnswerError, match=why):
+        _answers.bounded("chamilo_env", text, "")
+
+
+def test_texts_may_be_long_and_have_signs_of_json_in_them():
+    _answers.bounded("chamilo_env", json.dumps({"text": '[{"a": 1}, ' * 80_000}), "")

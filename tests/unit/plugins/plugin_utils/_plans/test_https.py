@@ -137,16 +137,24 @@ def test_an_owner_is_reminded_of_the_line_and_of_tls(host, mute):
 @pytest.mark.parametrize(
     ("output", "given", "trusted"),
     [
-        ("", {}, ""),
-        ("127.0.0.1, ::1,192.0.2.7", {}, ""),
-        ("127.0.0.1,10.0.0.9", {}, "127.0.0.1,::1"),
-        ("127.0.0.1,10.0.0.9", {"chamilo_waivers": waived("https_trusted_proxies")}, ""),
+        ("", {}, None),
+        ("127.0.0.1, ::1,192.0.2.7", {}, None),
+        ("127.0.0.1,10.0.0.9", {}, ""),
+        ("127.0.0.1,10.0.0.9", {"chamilo_waivers": waived("https_trusted_proxies")}, None),
         ("", {"chamilo_trusted_proxies": ["10.0.0.2", "127.0.0.1"]}, "127.0.0.1,10.0.0.2"),
     ],
 )
 def test_the_application_trusts_its_proxies_and_no_others(host, output, given, trusted):
     found = site(host, addresses=["192.0.2.7"], environment={"TRUSTED_PROXIES": output})
     assert asked(host, found, **given)["proxies"] == trusted
+
+
+def test_this_host_that_an_earlier_version_trusted_is_trusted_no_more(host):
+    info = {
+        "site": site(host, environment={"TRUSTED_PROXIES": "127.0.0.1,::1"}),
+        "environment_kept": ["https:campus_test"],
+    }
+    assert planned(host, "https", __chamilo_common_info=info, **RUN)["proxies"] == ""
 
 
 @pytest.mark.parametrize("server", ["nginx", "apache"])
