@@ -341,6 +341,20 @@ def test_a_login_needs_the_captcha(guarded: Host) -> None:
     assert browser.login("student01", PASSWORDS["student01"]).status == 200
 
 
+def test_nobody_with_a_second_factor_is_asked_for_the_captcha(guarded: Host, playbook: Playbook) -> None:
+    """Chamilo's page sends the code of the first step again, which is used up by then."""
+    console = ["runuser", "-u", "www-data", "--", "/var/www/chamilo/bin/console", "testbed:second-factor"]
+    guarded.run([*console, "student01"])
+    browser = Browser(f"http://{guarded.domain}", guarded.address, None)
+    assert browser.post_json("/login_json", username="student01", password=PASSWORDS["student01"]).status == 401
+    assert alone(playbook, guarded) > 0
+    answer = browser.post_json("/login_json", username="student01", password=PASSWORDS["student01"])
+    assert (answer.status, json.loads(answer.body)) == (200, {"requires2FA": True})
+    assert alone(playbook, guarded) == 0
+    assert alone(playbook, guarded, chamilo_brute_force_captcha=True) > 0
+    assert browser.post_json("/login_json", username="student01", password=PASSWORDS["student01"]).status == 401
+
+
 @pytest.mark.wire
 def test_other_jails_stay_as_they_are(guarded: Host) -> None:
     assert guarded.run("fail2ban-client get own maxretry").stdout.strip() == "17"
