@@ -24,6 +24,7 @@ from typing import Any
 
 from .._common import files, services
 from .._common.errors import HardeningError
+from .._common.paths import open_path
 from . import dump, jobs, restic, restore_tables, saved_files
 from . import portal as backups_portal
 from .exchange import Exchange, below, bring, discard, refuse_mounts, remove, take_back
@@ -192,8 +193,23 @@ class Staging(Exchange):
             place.identity()
         for path in unread:
             with contextlib.suppress(FileNotFoundError, IsADirectoryError, NotADirectoryError):
-                os.unlink(self.staging + os.path.normpath(f"/{path}"))
+                self._remove(os.path.normpath(f"/{path}"))
         return unread
+
+    def _remove(self, path: str) -> None:
+        """Remove what is not whole. Older versions of restic print names as they are, with line breaks: a name that the
+        web user made up may lead through a link of what came back, to any file of the host."""
+        directory, name = os.path.split(path)
+        try:
+            handle = open_path(self.staging + directory, lambda *_link: "a link")[0]
+        except OSError as problem:
+            if problem.errno == errno.ELOOP:
+                return
+            raise
+        try:
+            os.unlink(name, dir_fd=handle)
+        finally:
+            os.close(handle)
 
     def incomplete(self) -> str:
         """What is not as in the backup, in a sentence; its list is written. Empty where all is."""

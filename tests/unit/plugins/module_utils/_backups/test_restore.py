@@ -382,3 +382,24 @@ def test_what_cannot_be_read_is_taken_from_elsewhere_or_listed(portal: Portal, m
     assert {path.name: path.read_text() for path in Path(root).iterdir()} == {"a": "far", "b": "past"}
     assert far.asked == [f"{root}/a", f"{root}/b", f"{root}/c"] and past.asked == [f"{root}/b", f"{root}/c"]
     assert raised.value.lines and backups_portal.unfinished(portal) == ""
+
+
+def test_a_name_that_the_web_user_made_up_removes_nothing_elsewhere(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Older versions of restic print a line break in a name: what follows it looks like a complaint of its own."""
+    root, one = f"{portal.directory}/var/lesson", Snapshot("f1", 1, "new", (), 1)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/shadow").write_text("root's")
+
+    class Forged(Damaged):
+        def fetch(self, _snapshot: str, staging: str, *_arguments: str) -> dict[str, str]:
+            os.makedirs(staging + root)
+            os.symlink(tmp_path / "elsewhere", f"{staging}{root}/link")
+            return {f"{root}/link/shadow": "y"}
+
+    monkeypatch.setattr(restore, "found", lambda *_words: [(Forged("/near", "", {}), Pair("new", one, one))])
+    os.unlink(root)
+    with pytest.raises(restore.Incomplete):
+        restore.restore(portal, "file", "var/lesson")
+    assert (tmp_path / "elsewhere/shadow").exists()
