@@ -173,7 +173,7 @@ def shrunken(good: Mapping[str, Any], last: Mapping[str, Any]) -> list[str]:
 def _elsewhere(portal: Portal, failed: Mapping[str, str], run: str) -> str:
     """Write down how it stands with the repository elsewhere."""
     if not portal.offsite:
-        problem = "Nothing left this host: there is no off-site repository. Set chamilo_backups_offsite_repository."
+        problem = "There is no off-site repository: set chamilo_backups_offsite_repository."
     else:
         problem = failed.get(portal.offsite, "") or nearby(portal)
     more = {} if problem else {"run": run}
