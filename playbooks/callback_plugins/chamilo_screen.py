@@ -243,6 +243,8 @@ class CallbackModule(CallbackBase):
 
     def _section(self, result: Any) -> str:
         role = self._task(result)._role
+        while role and role.get_parents():  # tasks of another section that one includes are no run of that one
+            role = role.get_parents()[0]
         name = str(role.get_name()) if role else ""
         collection, _dot, section = name.rpartition(".")
         return section if collection == _screen.COLLECTION else ""
