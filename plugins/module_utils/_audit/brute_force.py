@@ -430,19 +430,20 @@ def forgery(observer: Observer) -> Finding:
             )
     if believed := believes(observer.once(visits), observer.options["trusted_proxies"]):
         return failed(f"{believed} So this header can have any address banned.")
-    within_apache = any(host.php == "mod_php" for host in observer.site.serving)
+    if any(host.php == "mod_php" for host in observer.site.serving):
+        return failed(
+            "PHP runs within Apache (mod_php), and programs that it starts inherit what Apache writes to the journal by: "
+            "they can have any address banned. Have Apache hand PHP to PHP-FPM, as Debian's package php-fpm does."
+        )
     for jail in readers:
         for group in jail.journal:
             fault = "names no service (_SYSTEMD_UNIT)" if not _units(group) else ""
             if not _named(group):
                 fault = fault or "names no program of it (SYSLOG_IDENTIFIER)"
-            if within_apache and "_UID=0" not in group:
-                fault = fault or "reads what others than root wrote (_UID=0), and PHP runs within Apache"
             if fault:
                 return failed(f"PHP can have any address banned: of the journal the jail {jail.name} {fault}.")
     vouched = f"The kernel vouches for who wrote what {first_of(jail.name for jail in readers)} reads"
-    rest = " Only PHP that runs a program's own machine code within Apache could." if within_apache else ""
-    return passed(f"{vouched}, and X-Forwarded-For of clients is not trusted in it.{rest}")
+    return passed(f"{vouched}, and X-Forwarded-For of clients is not trusted in it.")
 
 
 def believes(visitors: Iterable[Visit], proxies: Collection[str]) -> str:
