@@ -67,10 +67,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._program.install
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_undo import MEMORY as ENVIRONMENT
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.in_force import in_force as settings_in_force
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import MEMORY as SETTINGS
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.damage import Repaired
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.observed import settled
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import ask, ask_until, read
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.repair import Repaired
 
 PATIENCE = 30.0  # seconds for a portal to answer as it has to
 # Options of chamilo_perms, as the role permissions knows them.

@@ -22,7 +22,7 @@ from ansible.template import Templar, trust_as_template
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import database, declared
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import naming
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.undo import PARTS
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.repair import PARTS
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import shared_directives
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _preflight

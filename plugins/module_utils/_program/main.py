@@ -30,7 +30,7 @@ from .._https import renewal
 from .._monitoring import daily as monitoring_daily
 from .._permissions import window as permissions_window
 from .._permissions.open_windows import WindowError
-from .._transaction import damage, our_lines
+from .._transaction import damage, our_lines, repair
 from .._transaction.job import Outcome
 from .._transaction.memory import Memory
 from .._transaction.repair import Repairing
@@ -419,7 +419,7 @@ def _window_closed(options: argparse.Namespace, engine: Repairing) -> int:
 
 def _report_differences(engine: Repairing, alone: bool) -> None:
     """An update may have changed files of ours. ``alone``: output is not read here."""
-    edited = [path for paths in damage.edited(engine.store.peek()).values() for path in paths]
+    edited = [path for paths in repair.edited(engine.store.peek()).values() for path in paths]
     for path in edited:
         _print(f"No longer as this collection wrote it: {path}")
     again = "Harden again from where you run the playbook: ansible-playbook chamilo.hardening.harden"
@@ -487,7 +487,7 @@ def status(engine: Repairing, version: str) -> dict[str, Any]:
     state = engine.store.peek()
     sections = {}
     unused = unused_drop_ins({path for record in state["records"].values() for path in record["files"]})
-    edited, lost = damage.edited(state), our_lines.lost(state)
+    edited, lost = repair.edited(state), damage.lost(state)
     for name, record in state["records"].items():
         sections[name] = {
             "since": record["at"],

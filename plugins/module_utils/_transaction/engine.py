@@ -26,8 +26,7 @@ from .ownership import give_up, given_up, shared, written_by_another
 from .plan import Plan, as_item
 from .probe import Probe
 from .recovery import LOCK_SECONDS
-from .store import copies
-from .undo import ensure_possible, names, restoration
+from .undo import restoration
 from .writing import Writing
 
 
@@ -125,14 +124,6 @@ class Engine(Writing):
         """All transactions."""
         return observed.in_force(self.store.root, self.store.peek())
 
-    def names(self, section: str) -> list[str]:
-        """The transactions that ``undo SECTION`` undoes, or those of one portal: ``undo SECTION:SITE``."""
-        return names(self.store.peek()["records"], section)
-
-    def ensure_undo(self, names: Sequence[str]) -> None:
-        """Refuse to undo these transactions where one of them could not be undone as a whole."""
-        ensure_possible(self.store, self.store.peek(), names)
-
     def undo(self, name: str, outcome: Outcome) -> None:
         """Restore what was there before the first transaction of this name."""
         with self.store.lock(f"undo {name}", LOCK_SECONDS):
@@ -155,17 +146,6 @@ class Engine(Writing):
             job.commit(without, {}, {})
             self._commit(state, without)
             self._forget(state, outcome)
-
-    def forget(self, name: str) -> None:
-        """Let go of a transaction whose files are as they shall be without it."""
-        with self.store.lock(f"forget {name}", LOCK_SECONDS):
-            state = self.store.peek()
-            self._recover(state, [])
-            without = copy.deepcopy(state)
-            if without["records"].pop(name, None):
-                self._commit(state, without)
-                self.store.prune(copies(state))
-                self._sweep(state)
 
     def withdraw(self, name: str, outcome: Outcome, check: bool = False) -> None:
         """Like ``undo``, but without an error when there is nothing to undo."""

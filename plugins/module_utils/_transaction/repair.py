@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from .._common import tree as files
 from .._common.files import Item, StateError, Tree
 from .._common.markers import MarkerError, strip
-from . import deferral
+from . import deferral, marked
 from .difference import diff, private
 from .engine import Engine
 from .job import Change, Job, Load, Outcome, TransactionError
@@ -22,9 +23,19 @@ from .marked import with_text
 from .our_lines import of, places_of, site_of, text_of, whole, written
 from .ownership import last_owner
 from .recovery import LOCK_SECONDS
-from .store import Store
+from .store import Store, copies
 
 ASK_HARDEN = "The next run of the playbook does: ansible-playbook chamilo.hardening.harden"
+
+
+# A section may need several for one portal: SECTION:SITE and SECTION:SITE.PART. A site's name may have dots as well.
+PARTS = ("antivirus", "application", "certificate", "host", "hsts", "php", "pool", "renewal", "web", "window")
+
+
+def names(records: Iterable[str], section: str) -> list[str]:
+    """The transactions that ``undo SECTION`` undoes, or those of one portal: ``undo SECTION:SITE``."""
+    own = {section, *(f"{section}.{part}" for part in PARTS)}
+    return sorted(name for name in records if name in own or name.startswith(f"{section}:"))
 
 
 class Repairing(Engine):
@@ -40,6 +51,25 @@ class Repairing(Engine):
             self._sweep(state)
             if state["pending"]:
                 raise TransactionError(" ".join(outcome.recovered))
+
+    def names(self, section: str) -> list[str]:
+        """The transactions that ``undo SECTION`` undoes, or those of one portal: ``undo SECTION:SITE``."""
+        return names(self.store.peek()["records"], section)
+
+    def ensure_undo(self, names: Sequence[str]) -> None:
+        """Refuse to undo these transactions where one of them could not be undone as a whole."""
+        ensure_possible(self.store, self.store.peek(), names)
+
+    def forget(self, name: str) -> None:
+        """Let go of a transaction whose files are as they shall be without it."""
+        with self.store.lock(f"forget {name}", LOCK_SECONDS):
+            state = self.store.peek()
+            self._recover(state, [])
+            without = copy.deepcopy(state)
+            if without["records"].pop(name, None):
+                self._commit(state, without)
+                self.store.prune(copies(state))
+                self._sweep(state)
 
     def hand_over(self, root: str, old: str, new: str) -> None:
         """Have the tests of all transactions run the console of a portal as another user from now on."""
@@ -77,6 +107,53 @@ class Repairing(Engine):
         if problems:
             raise TransactionError(" ".join(problems))
         return any(one.changes for one in jobs)
+
+
+def edited(state: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The files of each section that were changed after they were written."""
+    found = {}
+    with Tree() as tree:
+        for name, record in state["records"].items():
+            found[name] = [
+                path
+                for path, known in sorted(record["files"].items())
+                # A file that a later section has taken over is that section's to compare.
+                if last_owner(state, path) == name and not tree.inspect(path).same(Item.from_json(known["after"]))
+            ]
+    return found
+
+
+class Repaired(files.Tree):
+    """The files of this host as a repair leaves those of the web server: what is planned does not depend on damage."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__()
+        self._root = store.root
+        records = store.peek()["records"]
+        self._lines = [(site_of(name), known) for name, record in records.items() for known in of(record).values()]
+        self._whole = {
+            path: known["after"].get("sha256", "")
+            for record in records.values()
+            if record["load"] and record["load"]["service"] in ("nginx", "apache2")
+            for path, known in record["files"].items()
+        }
+
+    def read(self, path: str, web_user: str | None = None) -> str:
+        text, real = super().read(path, web_user), self.real(path)
+        data = written(self._root, self._whole[real]) if real in self._whole else None
+        if data is not None:
+            return data.decode("utf-8", "surrogateescape")
+        for site, known in self._lines:
+            text = whole(self._root, text, known, site) if known["file"] == real else text
+        return text
+
+
+def ensure_possible(store: Store, state: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Refuse, before anything is undone, what could be undone only in part."""
+    for name in names:
+        marked.without(store.root, state, name, Outcome())
+        for known in state["records"][name]["files"].values():
+            store.load(Item.from_json(known["before"]))
 
 
 def services(state: Mapping[str, Any]) -> list[tuple[str, list[str]]]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .._common.files import Item, Tree
@@ -19,23 +19,6 @@ from .store import Store
 
 if TYPE_CHECKING:
     from .._common.http import Answer
-
-# A section may need several for one portal: SECTION:SITE and SECTION:SITE.PART. A site's name may have dots as well.
-PARTS = ("antivirus", "application", "certificate", "host", "hsts", "php", "pool", "renewal", "web", "window")
-
-
-def names(records: Iterable[str], section: str) -> list[str]:
-    """The transactions that ``undo SECTION`` undoes, or those of one portal: ``undo SECTION:SITE``."""
-    own = {section, *(f"{section}.{part}" for part in PARTS)}
-    return sorted(name for name in records if name in own or name.startswith(f"{section}:"))
-
-
-def ensure_possible(store: Store, state: Mapping[str, Any], names: Iterable[str]) -> None:
-    """Refuse, before anything is undone, what could be undone only in part."""
-    for name in names:
-        marked.without(store.root, state, name, Outcome())
-        for known in state["records"][name]["files"].values():
-            store.load(Item.from_json(known["before"]))
 
 
 def restoration(store: Store, state: Mapping[str, Any], name: str, outcome: Outcome) -> Job:

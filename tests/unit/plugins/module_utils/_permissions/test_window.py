@@ -414,7 +414,7 @@ def test_an_undelivered_alert_does_not_keep_a_window_open(desk, monkeypatch):
         raise alert.AlertError("no mail")
 
     monkeypatch.setattr(alert, "notify", notify)
-    monkeypatch.setattr(main.damage, "edited", lambda state: {"sessions": ["/etc/x"]})
+    monkeypatch.setattr(main.repair, "edited", lambda state: {"sessions": ["/etc/x"]})
     desk.open()
     desk.now += 60 * 60
     assert main.main(("window", "close", "--due"), "1", desk.engine) == 0

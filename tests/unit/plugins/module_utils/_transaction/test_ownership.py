@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import damage
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import repair
 from tests.unit.plugins.module_utils._transaction.conftest import World, alone, nothing_to_do, one
 
 
@@ -79,7 +79,7 @@ def test_what_another_one_wrote_anew_is_not_taken_for_an_edit(world: World) -> N
     for text in ("old", "new"):
         for name in ("headers:one", "headers:two"):
             assert world.apply(name=name, files=one(text)).changed is (name == "headers:one")
-    assert damage.edited(world.journal()) == {"headers:one": [], "headers:two": []}
+    assert repair.edited(world.journal()) == {"headers:one": [], "headers:two": []}
     assert nothing_to_do(world, name="headers:two", files=one("new"))
     serial = world.journal()["serial"]
     world.apply(name="headers:two", files=one("new"))
