@@ -84,7 +84,8 @@ options:
             its mode stay as they are. The lines stand between two comments, which carry the site in O(name).
           - The file has to belong to root, and no other user may be able to write to it. A link of root's is followed.
           - Undo, and a later transaction that does not list the file any more, remove these lines and nothing else.
-            What was edited between the two comments is left alone then, and RV(notes) reports so.
+            What an owner added between the two comments stays. Comments or lines of ours that were damaged are
+            recognised by a copy of the file as it was written.
         type: list
         elements: dict
         suboptions:
