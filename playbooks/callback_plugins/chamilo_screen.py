@@ -19,12 +19,14 @@ from typing import Any
 
 from ansible import context
 from ansible.executor.task_queue_manager import TaskQueueManager
+from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback import CallbackBase
 from ansible.plugins.loader import lookup_loader
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import (
     _answers,
     _controls,
+    _differences,
     _portals,
     _preflight,
     _program,
@@ -35,6 +37,15 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils import (
 PLAYBOOKS = Path(__file__).resolve().parents[1]
 QUIET = {"display_skipped_hosts": False, "display_ok_hosts": False, "result_format": "yaml"}
 FIRST, EACH = 10, 30  # seconds until a running task is reported, and between two reports
+
+
+def _shortened(result: Any, shown: dict[str, set[str]]) -> Any:
+    """The same result with less to show of what it changes."""
+    for answer in (result.result, *(result.result.get("results") or ())):
+        if isinstance(answer, dict) and answer.get("diff"):
+            known = answer["diff"] if isinstance(answer["diff"], list) else [answer["diff"]]
+            answer["diff"] = _differences.brief(known, shown.setdefault(result.host.get_name(), set()))
+    return result
 
 
 class CallbackModule(CallbackBase):
@@ -99,7 +110,14 @@ class CallbackModule(CallbackBase):
         for name, value in QUIET.items():
             if printing.get_option_and_origin(name)[1] == "default":
                 printing.set_option(name, value)
-        return not printing.get_option("display_ok_hosts")
+        quiet = not printing.get_option("display_ok_hosts")
+        if quiet:  # nor that a file of tasks is read
+            show = printing.v2_runner_on_ok
+            printing.v2_playbook_on_include = lambda included_file: None
+            printing.v2_runner_on_ok = lambda result: None if isinstance(result.task, TaskInclude) else show(result)
+            differ, shown = printing.v2_on_file_diff, dict[str, set[str]]()
+            printing.v2_on_file_diff = lambda result: differ(_shortened(result, shown))
+        return quiet
 
     # -- what happens
 

@@ -62,6 +62,14 @@ def workers(host: Host) -> str:
     return host.run("pgrep -P $(cat /run/nginx.pid /run/apache2/apache2.pid 2>/dev/null) | sort").stdout
 
 
+def test_check_mode_on_a_bare_host_shows_what_becomes_of_the_owner_s_files(fresh: Host, tmp_path: Path) -> None:
+    output = Playbook(tmp_path, details=False).run("harden", fresh, "--check", "--diff").output
+    assert len(output.splitlines()) <= 250
+    assert re.search(r"^\+    # BEGIN chamilo.hardening campus_test$", output, re.MULTILINE), "his virtual host"
+    assert "APP_ENV=dev -> prod" in output
+    assert "/headers.conf (new; -vv shows it)" in output and "Managed by Ansible" not in output
+
+
 @pytest.mark.wire
 def test_check_mode_predicts_what_the_run_changes_and_a_second_one_does_nothing(
     fresh: Host, whole: Playbook, keep: Callable[[Playbook, Host], None]
