@@ -60,7 +60,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.naming import word
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import options, run
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
-from ansible_collections.chamilo.hardening.plugins.module_utils._https.acme import no_authority, refusal
+from ansible_collections.chamilo.hardening.plugins.module_utils._https.reach import no_authority, refusal
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError, order
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import newer
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import seen as installed_program

@@ -396,11 +396,9 @@ def _refused_certificate(site: Site, desired: Desired) -> str:
 
 def _unanswered(site: Site) -> str:
     """The host of the database, and why it gives no answer; empty where it does."""
-    try:
-        with socket.create_connection((site.database.host, site.database.port or _DATABASE_PORT), _DATABASE_SECONDS):
-            return ""
-    except OSError as problem:
-        return f"{site.database.host}: {problem.strerror or problem}"
+    host = site.database.host
+    why = unanswered({host: f"{host}:{site.database.port or _DATABASE_PORT}"}, seconds=_DATABASE_SECONDS)
+    return f"{host}: {why[host]}" if why else ""
 
 
 def _within(root: str, mounted: Iterable[str]) -> list[str]:
@@ -539,27 +537,13 @@ def _refused(wanted: Mapping[str, Sequence[str]]) -> dict[str, str]:
 
 def _mirror(uris: str) -> str:
     """The first mirror of these addresses that this host cannot reach, and why. Nothing is sent to it."""
-    status, found = services.run(["apt-config", "dump", *_PROXIES], _SECONDS)
-    if status or re.search(r'"[^"]+"', found) or any(os.environ.get(name) for name in _PROXY_VARIABLES):
+    status, proxies = services.run(["apt-config", "dump", *_PROXIES], _SECONDS)
+    if status or re.search(r'"[^"]+"', proxies) or any(os.environ.get(name) for name in _PROXY_VARIABLES):
         return ""  # what a proxy reaches is not known here
-    names = re.findall(r"^'https?://(?:[^/@']*@)?([a-zA-Z0-9.-]+)", uris, re.MULTILINE)
-    for name in dict.fromkeys(names):
-        status, found = services.run(["getent", "ahosts", name], _SECONDS)
-        addresses = [] if status else [line.split()[0] for line in found.splitlines() if line.split()]
-        if not addresses:
-            return f"{name}: not found in the DNS"
-        if not any(map(_has_route, dict.fromkeys(addresses))):
-            return f"{name}: no route to {addresses[0]}"
-    return ""
-
-
-def _has_route(address: str) -> bool:
-    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((address, 80))
-        except OSError:
-            return False
-    return True
+    found = re.findall(r"^'(https?)://(?:[^/@']*@)?([a-zA-Z0-9.-]+)(?::(\d+))?/", uris, re.MULTILINE)
+    ports = {"http": 80, "https": 443}
+    silent = unanswered({name: f"{name}:{port or ports[scheme]}" for scheme, name, port in found})
+    return next((f"{name}: {why}" for name, why in silent.items()), "")
 
 
 def _program(process: int) -> str:

@@ -17,7 +17,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .._application.outside import unanswered
 from .._common.errors import HardeningError
 from .._common.files import STATE, replace_file
 from .._common.paths import of_root, open_path
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 CHALLENGES = ".well-known/acme-challenge"
 SYSTEM_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
-LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"  # Certbot's own default
 BUNDLE = f"{STATE}/acme-authorities.pem"
 CERTBOT_SECONDS = 300.0
 SELF_SIGNED_DAYS = 825
@@ -84,30 +82,6 @@ def resolve(name: str) -> list[str]:
     except socket.gaierror:
         return []
     return list(dict.fromkeys(str(each[4][0]) for each in found))
-
-
-def refusal(domain: str, resolver: Resolve = resolve, own: Collection[str] | None = None) -> str:
-    """Why no authority could reach the name, as far as that can be known before anything is changed.
-
-    ``own``: the addresses of this host, where others are to be tried.
-    """
-    if "." not in domain or re.fullmatch(r"[0-9.:]+", domain):
-        return f"{domain} is no name of the DNS, and no public authority certifies it."
-    addresses = resolver(domain)
-    if not addresses:
-        return f"{domain} has no address in the DNS, so no authority can reach it."
-    elsewhere = [one for one in addresses if own is not None and one not in own and not one.startswith(("127.", "::1"))]
-    silent = unanswered({one: f"{one}:80" for one in elsewhere})
-    for address, why in silent.items():
-        return f"{domain} leads to {address}, which is no address of this host, and gives no answer on port 80 ({why})."
-    return ""
-
-
-def no_authority(directory: str, ca_file: str) -> str:
-    """Why an authority cannot be asked for a certificate from this host."""
-    url = directory or LETS_ENCRYPT
-    why = unanswered({"": url}, ca_file).get("")
-    return f"The authority {url} cannot be reached from here: {why}." if why else ""
 
 
 def rehearse(

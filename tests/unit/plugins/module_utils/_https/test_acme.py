@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._https import acme
+from ansible_collections.chamilo.hardening.plugins.module_utils._https import acme, reach
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
@@ -141,22 +141,22 @@ def test_redirects_without_end_are_refused(net: Net) -> None:
 def test_a_name_without_an_address_is_refused(net: Net) -> None:
     net.addresses = []
     assert "no address in the DNS" in net.rehearse()
-    assert "no address in the DNS" in acme.refusal("campus.test", lambda name: [])
-    assert "no name of the DNS" in acme.refusal("192.0.2.1", lambda name: [name])
-    assert "no name of the DNS" in acme.refusal("campus", lambda name: [])
-    assert acme.refusal("campus.test", lambda name: ["192.0.2.1"]) == ""
-    assert acme.refusal("campus.test", lambda name: ["192.0.2.1"], own=["192.0.2.1"]) == ""
+    assert "no address in the DNS" in reach.refusal("campus.test", lambda name: [])
+    assert "no name of the DNS" in reach.refusal("192.0.2.1", lambda name: [name])
+    assert "no name of the DNS" in reach.refusal("campus", lambda name: [])
+    assert reach.refusal("campus.test", lambda name: ["192.0.2.1"]) == ""
+    assert reach.refusal("campus.test", lambda name: ["192.0.2.1"], own=["192.0.2.1"]) == ""
 
 
 def test_an_authority_and_a_name_that_leads_elsewhere_are_tried(monkeypatch):
     asked = []
     monkeypatch.setattr(
-        acme, "unanswered", lambda places, *_ca: asked.append(places) or dict.fromkeys(places, "refused")
+        reach, "unanswered", lambda places, *_ca: asked.append(places) or dict.fromkeys(places, "refused")
     )
-    found = acme.refusal("campus.test", lambda name: ["192.0.2.1", "192.0.2.9"], own=["192.0.2.1"])
+    found = reach.refusal("campus.test", lambda name: ["192.0.2.1", "192.0.2.9"], own=["192.0.2.1"])
     assert "campus.test leads to 192.0.2.9, which is no address of this host" in found
-    assert acme.no_authority("", "") == f"The authority {acme.LETS_ENCRYPT} cannot be reached from here: refused."
-    assert asked == [{"192.0.2.9": "192.0.2.9:80"}, {"": acme.LETS_ENCRYPT}]
+    assert reach.no_authority("", "") == f"The authority {reach.LETS_ENCRYPT} cannot be reached from here: refused."
+    assert asked == [{"192.0.2.9": "192.0.2.9:80"}, {"": reach.LETS_ENCRYPT}]
 
 
 class Certbot:
