@@ -175,7 +175,9 @@ def test_a_hardened_host_is_green_wherever_a_role_makes_it_so(hardened: Host, pl
     assert {control["section"] for name, control in found.items() if name in PROMISED} == set(ROLES)
     assert len(ROLES) == 11
     red = {control["id"]: control for control in apart(list(found.values()))[1]}
-    assert {name: control["evidence"] for name, control in red.items() if name not in APART} == {}
+    # Apache slows down nobody who sends many guesses at once; the control says so, and what a person can do.
+    alone = {"brute_force_lock"} if hardened.web == "apache" else set()
+    assert {name: control["evidence"] for name, control in red.items() if name not in {*APART, *alone}} == {}
     # It fails, with what to set in the role, and is not skipped.
     assert [name for name, words in APART.items() if words not in red[name]["evidence"]] == []
 

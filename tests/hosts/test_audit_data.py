@@ -37,12 +37,6 @@ json.dump({{"seconds": time.monotonic() - began,
            "found": {{name: [finding.status, finding.evidence] for name, finding in found.items()}}}}, sys.stdout)
 """
 
-FAILURE = '"POST /(?:login_json|login/ldap/check|api/authentication_token)(?:\\?\\S*)? HTTP/[^"]+" (?:401|403|429) '
-# Where, and in which form, the distribution's servers write down visitors of a virtual host that does not set it.
-LOGS = {"nginx": "/var/log/nginx/access.log", "apache": "/var/log/apache2/other_vhosts_access.log"}
-CAREFUL = {web: rf"^{name}<ADDR> \S+ [^\[]*\[\] {FAILURE}" for web, name in (("nginx", ""), ("apache", r"\S+ "))}
-OWN_LOG = r"^\s*\[\S+\] \[\S+ <ADDR>\] Login failed for username "
-
 
 @dataclass(frozen=True)
 class Audit:
@@ -136,49 +130,3 @@ def test_a_daily_dump_of_ones_own(sloppy: Host) -> None:
         assert "/etc/cron.daily/dump may do that" in found.evidence[control]
     sloppy.run("chmod 755 /var/backups/db; chmod 644 /var/backups/db/chamilo.sql")
     assert "/var/backups/db/chamilo.sql" in audit(sloppy, "backups").evidence["backups_private"]
-
-
-def with_fail2ban(host: Host) -> None:
-    install(host)
-    host.run(
-        "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install"
-        " fail2ban python3-systemd nftables >/dev/null 2>&1"
-    )
-    # Debian 12's default jail wants a log file that a host with the journal alone does not have.
-    host.put("/etc/fail2ban/jail.d/zz-test.conf", "[sshd]\nbackend = systemd\n[DEFAULT]\nbanaction = nftables\n")
-
-
-def jail(host: Host, expression: str, log: str, more: str = "") -> None:
-    host.put("/etc/fail2ban/filter.d/chamilo-auth.conf", f"[Definition]\nfailregex = {expression}\n")
-    text = f"[chamilo]\nenabled = true\nport = http,https\nfilter = chamilo-auth\nlogpath = {log}\nmaxretry = 5\n"
-    host.put("/etc/fail2ban/jail.d/chamilo.conf", f"{text}bantime = 900\n{more}")
-    # systemd would take many restarts in a row for a service that is broken.
-    host.run("systemctl reset-failed fail2ban.service; systemctl restart fail2ban.service")
-    host.run("for _ in $(seq 50); do fail2ban-client status chamilo >/dev/null 2>&1 && exit 0; sleep 0.2; done; exit 1")
-
-
-@pytest.mark.wire
-def test_the_running_fail2ban(stage: Callable[..., Host]) -> None:
-    host = stage("with the audit and fail2ban", with_fail2ban)
-    log = LOGS[host.web]
-    found = audit(host, "brute_force")
-    assert found.status["brute_force_fail2ban"] == "fail"
-    # However careful: who wrote a line of a file is not known.
-    jail(host, CAREFUL[host.web], log)
-    found = audit(host, "brute_force")
-    assert found.status["brute_force_fail2ban"] == "fail"
-    assert "wrote nothing to the journal" in found.evidence["brute_force_fail2ban"]
-    assert f"The jail chamilo reads {log}." in found.evidence["brute_force_forgery"]
-    assert found.status["brute_force_friends"] == "pass"
-    # A declared network that the jail knows nothing of.
-    assert audit(host, "brute_force", friends=["10.9.8.0/24"]).status["brute_force_friends"] == "fail"
-
-    # The application's own log: only English, and a user name can forge whole lines of it.
-    host.run("install -d -o www-data /var/www/chamilo/var/log/ids && echo >/var/www/chamilo/var/log/ids/ids.log")
-    jail(host, OWN_LOG, "/var/www/chamilo/var/log/ids/ids.log", "datepattern = ^\\[%%Y-%%m-%%d %%H:%%M:%%S\\]\n")
-    found = audit(host, "brute_force")
-    assert found.status["brute_force_fail2ban"] == "fail"
-    assert "a line break in the user name" in found.evidence["brute_force_forgery"]
-
-    host.run("systemctl stop fail2ban")
-    assert "does not run" in audit(host, "brute_force").evidence["brute_force_fail2ban"]

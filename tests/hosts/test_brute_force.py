@@ -250,7 +250,9 @@ def test_php_forges_no_failed_login_of_another_client(guarded: Host, attacker: A
     (entry,) = json.loads((playbook.directory / "report/report.json").read_text())["hosts"]
     statuses = {one["id"]: (one["status"], one["evidence"]) for one in entry["controls"]}
     for control in ("brute_force_fail2ban", "brute_force_forgery", "brute_force_friends", "brute_force_lock"):
-        assert statuses[control][0] == "pass", statuses[control]
+        # Nothing of Apache's slows down many guesses at once, and a person has to know.
+        waits = control == "brute_force_lock" and guarded.web == "apache"
+        assert statuses[control][0] == ("fail" if waits else "pass"), statuses[control]
     # The owner's own log goes on.
     assert "/login_json" in guarded.run(["tail", "-n", "5", log]).stdout
 

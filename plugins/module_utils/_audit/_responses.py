@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from .._application.observer import Observer, Unseen
 from .._common.http import Answer
@@ -17,6 +19,8 @@ API = "/api/users"  # needs a token, and asking without one is no login attempt
 PAGES = ("/", "/login")
 _REFUSED = ("/.htaccess", "/main/install/index.php", "/build/")
 _FAR_TOO_MUCH = str(10**12)
+_STATIC = (".svg", ".png", ".jpg", ".gif", ".ico", ".css", ".js", ".woff2", ".txt", ".html", ".json", ".pdf", ".mp4")
+_MOST_DIRECTORIES, _MOST_FILES = 500, 40
 _SECONDS = 1.5  # a server that would take so much waits for it
 
 
@@ -29,6 +33,19 @@ def static_path(observer: Observer) -> str:
     """The path of a stylesheet or script that the page names, or an empty text."""
     found = re.search(rb"""(?:href|src)=["'](/(?!/)[^"'?#\x00-\x20\x7f-\xff]+\.(?:css|js))["'?]""", page(observer).body)
     return found[1].decode() if found else ""
+
+
+def samples(observer: Observer) -> list[str]:
+    """Files of the portal, one of each kind in each place: a location of the owner's may answer for them alone."""
+    public = os.path.join(observer.site.root or "/nonexistent", "public")
+    found: dict[tuple[str, str], str] = {}
+    for directory, _directories, names in itertools.islice(os.walk(public), _MOST_DIRECTORIES):
+        top = os.path.relpath(directory, public).split("/")[0]
+        for name in names:
+            kind = os.path.splitext(name)[1].lower()
+            if kind in _STATIC:
+                found.setdefault((top, kind), "/" + quote(os.path.relpath(os.path.join(directory, name), public)))
+    return list(found.values())[:_MOST_FILES]
 
 
 def responses(observer: Observer) -> Mapping[str, Answer]:
@@ -45,6 +62,11 @@ def responses(observer: Observer) -> Mapping[str, Answer]:
     static = static_path(observer)
     if static:
         found["200 file"] = observer.get(static)
+    for path, answer in zip(paths := samples(observer), observer.ask_all([(endpoint, path) for path in paths])):
+        found[f"200 {path}"] = answer
+    for other in observer.all_endpoints:
+        if other.scheme == endpoint.scheme and other != endpoint:
+            found[f"{observer.ask(other, PAGES[0]).status} {other.address}"] = observer.ask(other, PAGES[0])
     # A proxy that ends TLS sends visitors to https by itself, and refuses too large bodies with headers of its own.
     if "https" in observer.endpoints and not observer.options["terminated_elsewhere"]:
         found["301"] = observer.get("/", "http")

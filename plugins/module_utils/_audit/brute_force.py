@@ -24,15 +24,17 @@ from .._brute_force import fail2ban as brute_force_fail2ban
 from .._brute_force.fail2ban import Fail2banError, Jail
 from .._common import services
 from .._common.begun import Begun
-from .._common.control import PASS, Finding, check, failed, not_applicable, passed
+from .._common.control import PASS, Finding, check, failed, not_applicable, passed, waiting
 from .._common.http import MOVED
 from .._common.networks import counted as of_network
 from .._common.networks import within
 from .._common.recurring import note
 from .._common.sentences import first_of
+from .._host.processes import output
 from ._networks import much_of_the_internet
-from .host_jobs import RECORDS
+from .host_jobs import RECORDS, is_enabled
 from .passwords import on_every_portal, whole_number
+from .permissions import may_become_root
 
 LOGINS = ("/login_json", "/login/ldap/check", "/api/authentication_token")
 _INTERFACES = {"mcp": "mcp_enabled", "oauth": "oauth_server_enabled", "external_api": "external_api_enabled"}
@@ -77,10 +79,11 @@ def lock(observer: Observer) -> Finding:
         return late
     before = f"{found.evidence} The jail {jail} bans one address before, after {most} at most"
     if observer.site.web.name == "apache":
-        return passed(
+        return waiting(
             f"{before}. That takes a second or two, and Apache has nothing that slows down one address: who sends many "
-            f"guesses at once to {LOGINS[2]}, where no CAPTCHA asks, can lock an account all the same "
-            "(chamilo-hardening unlock)."
+            f"guesses at once to {LOGINS[2]}, where no CAPTCHA asks, can lock an account all the same.",
+            "For a person: have a proxy in front slow down that path, or waive this control, and know how to unlock: "
+            "chamilo-hardening unlock.",
         )
     if not any(_slows(observer, endpoint) for endpoint in _own_doors(observer)):
         return failed(
@@ -383,6 +386,12 @@ def _toothless(observer: Observer, jail: Jail) -> str:
         return f"bans for {jail.seconds} s only"
     if much := much_of_the_internet(jail.friends):
         return f"never bans {first_of(jail.friends, 10)}, which is {much} (ignoreip)"
+    if re.fullmatch(r"\s*(?:/\w+)*/?(?:true|:|exit 0)\s*", jail.friend_command):
+        return f"a command spares every address ({jail.friend_command.strip()})"
+    if not is_enabled("fail2ban"):
+        return "fail2ban is not started when the host boots"
+    if flushed := _flushed(jail):
+        return f"{flushed} is banned, and no rule of the kernel has it"
     if not tools:
         return f"no action of it ({first_of(jail.actions) or 'it has none'}) refuses packets"
     # Packets of clients behind a proxy bear the proxy's address. The web server can refuse, or the proxy itself.
@@ -396,6 +405,15 @@ def _toothless(observer: Observer, jail: Jail) -> str:
             return f"the web server does not check for the files that {jail.name} makes for banned clients"
     missing = [tool for tool in tools.values() if shutil.which(tool, path="/usr/sbin:/sbin:/usr/bin:/bin") is None]
     return f"{missing[0]}, by which it bans, is not installed" if missing else ""
+
+
+def _flushed(jail: Jail) -> str:
+    """An address that the jail bans by the firewall and that the firewall does not know any more."""
+    banned = [one for one, names in brute_force_fail2ban.banned().items() if jail.name in names]
+    if not banned or any("touch " in ban for ban in jail.actions.values()):
+        return ""
+    rules = "".join(map(output, (["nft", "list", "ruleset"], ["iptables-save"], ["ip6tables-save"], ["ipset", "list"])))
+    return next((one for one in banned if rules and one.partition("/")[0] not in rules), "")
 
 
 def _web_server_refuses(observer: Observer) -> bool:
@@ -432,8 +450,8 @@ def forgery(observer: Observer) -> Finding:
         return failed(f"{believed} So this header can have any address banned.")
     if any(host.php == "mod_php" for host in observer.site.serving):
         return failed(
-            "PHP runs within Apache (mod_php), and programs that it starts inherit what Apache writes to the journal by: "
-            "they can have any address banned. Have Apache hand PHP to PHP-FPM, as Debian's package php-fpm does."
+            "PHP runs within Apache (mod_php), and programs that it starts inherit what Apache writes to the journal "
+            "by: they can have any address banned. Have Apache hand PHP to PHP-FPM, as Debian's package php-fpm does."
         )
     for jail in readers:
         for group in jail.journal:
@@ -522,4 +540,7 @@ def unlock(observer: Observer) -> Finding:
         code, text = 124, b""
     if code or b"unlock" not in text.lower():
         return failed(f"{words[0]} has no command that unlocks an account: `{' '.join(words)} --help` gives no help.")
+    user = observer.site.php.user
+    if user and (may := may_become_root(user)):
+        return failed(f"{user}, who runs PHP, may run programs of root's: {may}.")
     return passed(f"{' '.join(words)} is there, belongs to root, and only root can change it.")

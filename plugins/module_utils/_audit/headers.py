@@ -153,6 +153,10 @@ def csp(observer: Observer) -> Finding:
         return failed("No policy is configured here: chamilo_headers_csp is off.")
     answers = observer.once(responses)
     label, answer = next(iter(answers.items()))
+    for each, one in answers.items():
+        weak = [policy for policy in one.values(POLICY) + one.values(REPORT_ONLY) if _permits_all(policy)]
+        if weak:
+            return failed(f"{where(each, one)}: the policy permits scripts from everywhere: {_short(weak[0])}")
     enforced, reported = answer.values(POLICY), answer.values(REPORT_ONLY)
     ruling = [policy for policy in enforced if _rules_scripts(policy)]
     trying = [policy for policy in reported if _rules_scripts(policy)]
@@ -165,6 +169,12 @@ def csp(observer: Observer) -> Finding:
     if enforced or reported:
         return failed(f"{where(label, answer)}: the policy has no rule for scripts: {_short((enforced + reported)[0])}")
     return failed(f"{where(label, answer)}: neither {POLICY} nor {REPORT_ONLY} is sent.")
+
+
+def _permits_all(policy: str) -> bool:
+    rules = dict(part.strip().lower().partition(" ")[::2] for part in policy.split(";"))
+    allowed = rules.get("script-src", rules.get("default-src", "")).split()
+    return bool({"*", "http:", "https:", "data:"} & {*allowed}) and "'strict-dynamic'" not in allowed
 
 
 def _short(text: str) -> str:

@@ -8,17 +8,20 @@ from __future__ import annotations
 import glob
 import json
 import os
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 from .._application.observer import Observer, Unseen
+from .._common import services
 from .._common.control import FAIL, Finding, failed, passed
 from .._common.sentences import first_of
-from .._host.processes import named
+from .._host.processes import Job, named
 
 RECORDS = "/var/lib/chamilo-hardening"
 SETTINGS = "/etc/chamilo-hardening"
+_MAILERS = ("/usr/sbin/sendmail", "/usr/lib/sendmail")
 PROGRAM = "/usr/local/sbin/chamilo-hardening"
 
 
@@ -111,4 +114,38 @@ def is_started(observer: Observer, command: str) -> str:
     runs = {process.name for process in observer.processes} & {"cron", "crond"}
     if not runs and not any(job.service for job in started):
         return f"{started[0].source} is to start it, and cron does not run"
+    if not any(job.service for job in started) and not any(map(is_enabled, runs)):
+        return "cron is not started when the host boots"
+    passed_over = [kept_from_starting(job) for job in started]
+    return passed_over[0] if all(passed_over) else ""
+
+
+def is_enabled(unit: str) -> bool:
+    """Whether a unit is started when the host boots, as far as systemd knows it."""
+    code, text = services.run(("systemctl", "is-enabled", unit), 20)
+    return not code or not {"disabled", "masked"} & {*text.split()}
+
+
+def kept_from_starting(job: Job) -> str:
+    """A condition of its unit that does not hold, by which systemd passes over it; empty where it starts."""
+    if not job.service:
+        return ""
+    code, text = services.run(("systemd-analyze", "condition", f"--unit={job.service}"), 20)
+    found = re.search(r"(?:Condition|Assert)\w+=\S+(?= failed)", text)
+    return f"{found[0]} of {job.service} does not hold" if code and found else ""
+
+
+def no_recipient() -> str:
+    """Why no alert would be sent today."""
+    path = f"{SETTINGS}/alert.json"
+    try:
+        with open(path, encoding="utf-8") as stream:
+            known = json.load(stream)
+        mail, webhook = known.get("mail"), known.get("webhook")
+    except (OSError, ValueError, AttributeError):
+        return f"{path}, which names the recipients of alerts, is gone or damaged"
+    if not (mail or webhook):
+        return "no recipient is named any more"
+    if not webhook and not any(os.access(path, os.X_OK) for path in _MAILERS):
+        return "this host has no program any more to send mail with"
     return ""

@@ -19,13 +19,13 @@ from .._application.accounts import LOCKED, administrators
 from .._application.database import Row
 from .._application.observer import Observer, Unseen
 from .._common import records
-from .._common.control import FAIL, Finding, check, failed, passed, waiting
+from .._common.control import FAIL, PASS, Finding, check, failed, passed, waiting
 from .._common.naming import word
 from .._common.paths import head, shown
 from .._common.sentences import first_of
 from .._host.processes import named
 from .._monitoring import left_behind
-from .host_jobs import RECORDS, SETTINGS, job_of_ours, not_ours, settings
+from .host_jobs import RECORDS, SETTINGS, is_enabled, job_of_ours, no_recipient, not_ours, settings
 
 OURS = "monitoring.json"
 _DAY, _MONTH = 26, 31 * 24  # hours
@@ -33,8 +33,8 @@ _TEXT = 1 << 16  # bytes of one configuration file
 _FILES = 200
 _PULSE = "/run/chamilo-hardening"  # where monit leaves a sign of life when it asks for failed logins
 _MONIT_STARTED = "/run/monit.pid"
+_LEAST = 1000  # bytes of a list of a program's files
 _FRESH = 900  # seconds: it asks every two minutes
-_MAILERS = ("/usr/sbin/sendmail", "/usr/lib/sendmail")
 
 # Those that may watch a host. Names of processes are cut after 15 characters by the kernel.
 _AGENTS = (
@@ -113,25 +113,29 @@ def _log_lost(observer: Observer, log: str, environment: str) -> str:
     return _watch_lost(observer, log)
 
 
-def _unprivileged() -> str:
-    """Why no alert would be sent today."""
-    path = f"{SETTINGS}/alert.json"
-    try:
-        with open(path, encoding="utf-8") as stream:
-            known = json.load(stream)
-        mail, webhook = known.get("mail"), known.get("webhook")
-    except (OSError, ValueError, AttributeError):
-        return f"{path}, which names the recipients of alerts, is gone or damaged"
-    if not (mail or webhook):
-        return "no recipient is named any more"
-    if not webhook and not any(os.access(path, os.X_OK) for path in _MAILERS):
-        return "this host has no program any more to send mail with"
-    return ""
-
-
 def _list_lost() -> str:
-    gone = [site for site in settings("monitoring") if not os.path.exists(f"{RECORDS}/integrity-{site}.json")]
+    gone = [site for site in settings("monitoring") if _is_empty(f"{RECORDS}/integrity-{site}.json")]
     return f"the list of {first_of(gone)} is gone" if gone else ""
+
+
+def _is_empty(path: str) -> bool:
+    return not os.path.exists(path) or os.path.getsize(path) < _LEAST
+
+
+def _monit_blunt(observer: Observer) -> str:
+    """Why monit would find nothing, or tell nobody."""
+    text = observer.once(_monit)
+    seconds = re.search(r"^\s*set daemon\s+(\d+)", text, re.MULTILINE)
+    if seconds and int(seconds[1]) > _FRESH:
+        return f"monit looks once in {seconds[1]} seconds"
+    ours = text[text.find("check system chamilo_host") :]
+    full = re.search(r"usage > (?:100|\d{4,})%", ours)
+    if full:
+        return f"monit reports `{full[0]}`, when it is too late"
+    mute = re.search(r"^\s*if .*then exec (?!.*chamilo-hardening alert).*$", ours, re.MULTILINE)
+    if mute:
+        return f"monit has an alert that does not go out: `{mute[0].strip()[:100]}`"
+    return "" if is_enabled("monit") else "monit is not started when the host boots"
 
 
 # --------------------------------------------------------------------------------------------------- errors
@@ -184,8 +188,15 @@ def _is_rotated(observer: Observer, log: str, environment: str) -> bool:
 @check("monitoring_resources")
 def resources(observer: Observer) -> Finding:
     what, words = "The watch over processor, memory and disk", ("watch disks", "check system chamilo_host")
-    lost = partial(_watch_lost, observer, *words)
-    ours = job_of_ours(observer, OURS, "resources", what, _DAY, "daily", lost)
+    ours = job_of_ours(
+        observer,
+        OURS,
+        "resources",
+        what,
+        _DAY,
+        "daily",
+        lambda: _watch_lost(observer, *words) or _monit_blunt(observer),
+    )
     return ours or not_ours(
         observer,
         "No watch over processor, memory and disk by the role monitoring was recorded",
@@ -238,7 +249,7 @@ def _accounts_lost(observer: Observer) -> str:
     # Earlier versions wrote down no moment of a portal's own.
     if reported is not None and not any(observer.now - reported.get(site, 0) < _MONTH * 3600 for site in ours):
         return f"none of {domain} went out in the last month"
-    return _unprivileged()
+    return no_recipient()
 
 
 @check("monitoring_accounts")
@@ -261,13 +272,24 @@ def accounts(observer: Observer) -> Finding:
 
 @check("monitoring_delivery")
 def delivery(observer: Observer) -> Finding:
-    ours = job_of_ours(observer, OURS, "delivery", "The test alert", _MONTH, "daily", _unprivileged)
+    ours = job_of_ours(observer, OURS, "delivery", "The test alert", _MONTH, "daily", no_recipient)
     if ours:
-        return ours
+        return _to_today(ours)
     observer.needs_root(f"read {RECORDS}/{OURS}")
     mailer = any(os.access(path, os.X_OK) for path in ("/usr/sbin/sendmail", "/usr/bin/msmtp"))
     hint = "" if mailer else " This host has no program to send mail with."
     return failed(f"No test alert is known to have arrived: there is no such entry in {RECORDS}/{OURS}.{hint}")
+
+
+def _to_today(ours: Finding) -> Finding:
+    """The test alert went to the recipients of that day."""
+    if ours.status != PASS:
+        return ours
+    with open(f"{SETTINGS}/alert.json", encoding="utf-8") as stream:
+        mail = str(json.load(stream).get("mail") or "")
+    if mail and "by mail to " in ours.evidence and mail not in ours.evidence:
+        return failed(f"{ours.evidence} It did not go to {mail}, which is configured now: chamilo-hardening daily.")
+    return ours
 
 
 # ----------------------------------------------------------------------------------------------- integrity

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import glob
+import grp
 import hashlib
 import json
 import os
+import pwd
 import re
 import stat
 import time
@@ -25,7 +27,7 @@ from .._common.paths import head, read_guarded, shown
 from .._common.sentences import first_of
 from .._common.tree import Tree
 from .._host.accounts import rights, user_name
-from .._host.processes import Process
+from .._host.processes import Process, output
 from .._monitoring.tree import Identity, Seen, owners, php_user, tree, web_users
 from .._php.php_ini import is_on
 from .._webserver.configuration import VirtualHost
@@ -127,11 +129,24 @@ def var(observer: Observer) -> Finding:
     if not user.may(2, status.st_mode, status.st_uid, status.st_gid):
         faults.append(f"{user.name} cannot write to var/ ({words})")
     seen = observer.once(tree)
+    others = _fellows(observer, os.stat(path).st_gid)
+    if others:
+        faults.append(f"{first_of(others)} may read it as well, by the group of var/ (gpasswd -d)")
     if seen.var_others.count:
         faults.append(seen.var_others.report("in var/ have rights for every account of this host"))
     if seen.var_owner.count:
         faults.append(seen.var_owner.report(f"in var/ do not belong to {user.name}"))
     return _verdict(faults, f"var/ is {words}, and nothing in it has a right for others.", seen)
+
+
+def _fellows(observer: Observer, group: int) -> list[str]:
+    """Accounts of this host besides the web server's and PHP's that are in a group, by /etc/group or as their own."""
+    own = {"root", observer.site.php.user, observer.site.web.user, str(observer.options["owner"])}
+    try:
+        members = [*grp.getgrgid(group).gr_mem, *(one.pw_name for one in pwd.getpwall() if one.pw_gid == group)]
+    except KeyError:
+        return []
+    return sorted({*members} - own)
 
 
 @check("permissions_env")
@@ -237,6 +252,12 @@ def web_user(observer: Observer) -> Finding:
     if rooted:
         seen = ", ".join(f"{process.name} (process {process.pid})" for process in rooted[:3])
         return failed(f"{len(rooted)} of {len(workers)} workers run as root: {seen}.")
+    by_hand = [one for one in observer.processes if one.user == 0 and _runs_the_portal(observer, one)]
+    if by_hand:
+        return failed(f"{by_hand[0].name} (process {by_hand[0].pid}) runs a script of the portal as root.")
+    for name in sorted({user_name(process.user) for process in workers}):
+        if observer.as_root and (may := may_become_root(name)):
+            return failed(f"{name} may become root: {may}.")
     kinds = sorted({f"{process.name} as {user_name(process.user)}" for process in workers})
     if _php_is_idle(observer, serving, workers):
         php = php_user(observer)
@@ -244,6 +265,23 @@ def web_user(observer: Observer) -> Finding:
             return failed("PHP, which has no worker now, would run as root.")
         kinds.append(f"PHP, which has no worker now, as {php.name}")
     return passed(f"Workers run as ordinary users: {', '.join(kinds)}.")
+
+
+def _runs_the_portal(observer: Observer, process: Process) -> bool:
+    """PHP from the command line that was started in the project's directory, such as a consumer of messages."""
+    if not re.fullmatch(r"php(?:\d+\.\d+)?", process.name) or not observer.site.root:
+        return False
+    try:
+        where = os.readlink(f"/proc/{process.pid}/cwd")
+    except OSError:  # it ended meanwhile, or is not for us to see
+        return False
+    return f"{where}/".startswith(f"{os.path.realpath(observer.site.root)}/")
+
+
+def may_become_root(name: str) -> str:
+    """What sudo lets an account run as another, by sudo itself; empty for nothing."""
+    found = re.search(r"may run the following.*?\n(.*)", output(["sudo", "-n", "-l", "-U", name]), re.DOTALL)
+    return " ".join(found[1].split())[:200] if found else ""
 
 
 def _workers(serving: Sequence[Process]) -> list[Process]:
@@ -400,7 +438,7 @@ def docroot(observer: Observer) -> Finding:
     if found:
         worst = list(heads)
         return _verdict([found[key] for key in sorted(found, key=lambda key: worst.index(key[0]))], "")
-    aside = _served_aside(observer)
+    aside = _served_aside(observer) or _led_into(observer, root)
     if aside:
         return failed(aside)
     if not questions:
@@ -426,6 +464,22 @@ def _served_aside(observer: Observer) -> str:
         answer = observer.ask(side.endpoint, f"{side.start}/index.php")
         if 0 < answer.status < 400 and not side.sends_on(answer):
             return f"{answer.url} answers {answer.status}. {observer.closing(side)}"
+    return ""
+
+
+def _led_into(observer: Observer, root: str) -> str:
+    """An alias, or a link below a document root, by which a web server serves what is not public."""
+    for host in observer.site.virtual_hosts:
+        links: list[tuple[str, str]] = []
+        if os.path.isdir(host.root or "/nonexistent") and os.path.realpath(host.root) != f"{root}/public":
+            with os.scandir(host.root) as entries:
+                links = [(f"/{one.name}", one.path) for one in entries if one.is_symlink()]
+        for path, directory in [*((one.path, one.directory) for one in host.aliases), *links]:
+            real = os.path.realpath(directory)
+            private = f"{real}/".startswith(f"{root}/") and not f"{real}/".startswith(f"{root}/public/")
+            around = real != "/" and f"{root}/".startswith(f"{real}/")
+            if private or around:
+                return f"{path} leads into {shown(real)} (virtual host at {host.file}:{host.line}). Remove that."
     return ""
 
 

@@ -24,6 +24,7 @@ from .._php.php_ini import faces, of_face
 from .._webserver import apache, nginx
 from .._webserver.configuration import Directive, walk
 from ._responses import PAGES
+from .host_jobs import kept_from_starting
 
 HOUR = 3600
 GRACE = 300
@@ -246,6 +247,9 @@ def lifetime(observer: Observer) -> Finding:
     cleaners = named(observer.jobs, r"sessionclean")
     if not cleaners:
         return failed(f"No active timer or cron job clears away old sessions in {directory}.")
+    passed_over = [kept_from_starting(job) for job in cleaners]
+    if all(passed_over):
+        return failed(f"Old sessions are not cleaned up in {directory}: {passed_over[0]}.")
     pause = min(map(longest_pause, cleaners))
     if pause == float("inf"):
         raise Unseen(f"how often {cleaners[0].source} clears away old sessions could not be determined")

@@ -24,7 +24,7 @@ from .._host.processes import named, output
 from .._updates import advisories, sources
 from .._updates.advisories import Advisories
 from ._responses import MISSING
-from .host_jobs import job_of_ours, not_ours
+from .host_jobs import SETTINGS, job_of_ours, kept_from_starting, no_recipient, not_ours
 from .permissions import opened
 
 DAY = 86400
@@ -44,6 +44,9 @@ UPTIME = "/proc/uptime"
 CONFIGURATION = "/etc/apt/apt.conf.d"
 _STALE_DAYS = 3
 OURS = "updates.json"
+# Not apt-daily.service, which fetches lists ("update").
+_STARTS_IT = r"apt\.systemd\.daily (?!update)|(?m:apt\.systemd\.daily$)|unattended-upgrades?(?!-shutdown)"
+_FACING = r"nginx|apache2|php|libapache2|mariadb|mysql|openssl|libssl"
 _EMPTY = (
     "The history of migrations is empty, so an update would run all of them again: before the new code is there, run "
     "doctrine:migrations:sync-metadata-storage and doctrine:migrations:version --add --all with bin/console."
@@ -121,6 +124,9 @@ def installer(observer: Observer) -> Finding:
         raise Unseen(f"nothing on this host answers to {observer.site.domain}")
     answers, reached = _installer_behind(observer, endpoint)
     _all_answered(answers)
+    for other in observer.all_endpoints:
+        if not reached and other != endpoint:
+            _answers, reached = _installer_behind(observer, other)
     if reached:
         return failed(f"{_called(reached)} Each update brings these files back.")
     aside: list[Answer] = []
@@ -187,8 +193,13 @@ def system(observer: Observer) -> Finding:
     origins = re.findall(r'^Unattended-Upgrade::(?:Origins-Pattern|Allowed-Origins):: "(.*)";$', configuration, re.M)
     if not any("security" in origin.lower() for origin in origins):
         faults.append("the allowed origins leave out the security updates")
-    if not named(observer.jobs, r"apt\.systemd\.daily|unattended-upgrade"):
+    jobs = named(observer.jobs, _STARTS_IT)
+    if not jobs:
         faults.append("no active timer or cron job starts it (apt-daily-upgrade.timer)")
+    passed_over = [kept_from_starting(job) for job in jobs]
+    if jobs and all(passed_over):
+        faults.append(passed_over[0])
+    faults += _left_out(configuration)
     ran, due = _last_run(observer), _due_for(observer)
     if not faults and due > _STALE_DAYS:
         if ran > _STALE_DAYS:
@@ -199,6 +210,25 @@ def system(observer: Observer) -> Finding:
         return failed(f"Security updates do not install themselves: {'; '.join(faults)}.{now}")
     last = "has not run yet" if ran < 0 else f"ran last {ran:.1f} days ago"
     return passed(f"unattended-upgrades installs security updates; it {last}.{now}")
+
+
+def _left_out(configuration: str) -> list[str]:
+    """What faces the internet and is not upgraded."""
+    excluded = re.findall(r'^Unattended-Upgrade::Package-Blacklist:: "(.*)";$', configuration, re.MULTILINE)
+    faults = [f"{name} is not upgraded (Package-Blacklist)" for name in excluded if _matches_one(name)]
+    held = [name for name in output(["apt-mark", "showhold"]).split() if re.match(_FACING, name)]
+    faults += [f"{', '.join(held[:3])} held at a version (apt-mark unhold)"] if held else []
+    places = output(["apt-get", "indextargets", "--format", "from $(SITE) $(RELEASE)"])
+    if places.startswith("from ") and "security" not in places:
+        faults.append("no source of packages has security updates")
+    return faults
+
+
+def _matches_one(pattern: str) -> bool:
+    try:
+        return any(re.match(pattern, name) for name in ("nginx", "apache2", "php8.4-fpm", "mariadb-server", "openssl"))
+    except re.error:
+        return False
 
 
 def _days(configuration: str, what: str) -> bool:
@@ -228,7 +258,10 @@ def _changed(path: str) -> float:
 
 @check("updates_watch")
 def watch(observer: Observer) -> Finding:
-    ours = job_of_ours(observer, OURS, "watch", "The check for a newer release", 26, "daily")
+    # Without any the control of alerts is red.
+    declared = os.path.exists(f"{SETTINGS}/alert.json")
+    lost = no_recipient if declared and observer.as_root else str
+    ours = job_of_ours(observer, OURS, "watch", "The check for a newer release", 26, "daily", lost)
     if ours:
         return replace(ours, evidence=f"{ours.evidence} {known_by(observer)}")
     return not_ours(

@@ -9,12 +9,14 @@ import datetime
 import glob
 import os
 import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .._common import services as common_services
 
 _CRON_DIRECTORIES = ("hourly", "daily", "weekly", "monthly")
+_SOON = 40 * 86400  # seconds: what is done each month is
 CRON_LIMIT = 200_000  # bytes of one crontab or script
 CRONTABS = ("/var/spool/cron/crontabs", "/var/spool/cron")  # of users: Debian's cron, and cronie
 
@@ -93,7 +95,7 @@ def _moment(text: str) -> float:
 
 
 def _timers() -> list[Job]:
-    desired = "Id,Unit,ActiveState,TimersCalendar,TimersMonotonic"
+    desired = "Id,Unit,ActiveState,TimersCalendar,TimersMonotonic,NextElapseUSecRealtime"
     timers = [timer for timer in _show(desired, "*.timer") if _one(timer, "Id")]
     names = sorted({_one(timer, "Unit") for timer in timers} - {""})
     services = {_one(each, "Id"): each for each in _show("Id,ExecStart,Result,OnFailure", *names)} if names else {}
@@ -106,12 +108,17 @@ def _timer(timer: Mapping[str, Sequence[str]], service: Mapping[str, Sequence[st
     return Job(
         source=_one(timer, "Id"),
         command=command[1] if command else _one(timer, "Unit"),
-        active=_one(timer, "ActiveState") == "active",
+        active=_one(timer, "ActiveState") == "active" and not _far(timer),
         service=_one(timer, "Unit"),
         schedule=tuple(found[1] for text in schedule for found in re.finditer(r"\{ (\w+=.*?) ;", text)),
         result=_one(service, "Result"),
         alerts=_one(service, "OnFailure"),
     )
+
+
+def _far(timer: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a timer that goes by the calendar alone starts nothing within weeks."""
+    return not timer.get("TimersMonotonic") and _moment(_one(timer, "NextElapseUSecRealtime")) > time.time() + _SOON
 
 
 def longest_pause(job: Job) -> float:
@@ -135,11 +142,12 @@ def _cron(systemd: bool) -> list[Job]:
     found = []
     users = [path for directory in CRONTABS for path in glob.glob(f"{directory}/*")]
     for path in ["/etc/crontab", *sorted(glob.glob("/etc/cron.d/*") + users)]:
+        read = _is_read_by_cron(path)
         for number, line in enumerate(_text(path).split("\n"), 1):  # cron knows no other end of a line
             # Debian's own lines check for systemd and then leave the work to its timer.
             idle = systemd and "/run/systemd/system" in line
             if re.match(r"\s*(?:@|[\d*])", line):
-                found.append(Job(f"{path}:{number}", line.strip(), active=not idle))
+                found.append(Job(f"{path}:{number}", line.strip(), active=not idle and read))
     for directory in _CRON_DIRECTORIES:
         for path in sorted(glob.glob(f"/etc/cron.{directory}/*")):
             text = _text(path)
@@ -147,6 +155,12 @@ def _cron(systemd: bool) -> list[Job]:
             idle = systemd and "/run/systemd/system" in text
             found.append(Job(path, text, active=runs and not idle))
     return found
+
+
+def _is_read_by_cron(path: str) -> bool:
+    """Debian's cron passes over what has a dot in its name in /etc/cron.d, and over what others can write."""
+    own = path.startswith("/etc/cron.d/") and os.path.exists(path)
+    return not own or ("." not in os.path.basename(path) and not os.stat(path).st_mode & 0o022)
 
 
 def _text(path: str) -> str:

@@ -144,15 +144,6 @@ def test_interfaces_for_programs_are_off_unless_they_are_declared(version, decla
     assert (finding.status, words in finding.evidence) == (status, True), finding.evidence
 
 
-@pytest.mark.parametrize(
-    ("mistakes", "minutes", "status"),
-    [("5", "15", "pass"), ("1", "1", "pass"), ("", "15", "fail"), ("5", "", "fail"), ("0", "0", "fail")],
-)
-def test_captcha_block_needs_both(mistakes, minutes, status):
-    it = settings(captcha_number_mistakes_to_block_account=mistakes, captcha_time_to_block=minutes)
-    assert brute_force.captcha_block(it).status == status
-
-
 def jail(*expressions, **differences):
     values = {
         "name": "chamilo",
@@ -197,6 +188,7 @@ class Host:
         self.behind = 403  # what a login path answers behind an older script
         monkeypatch.setattr(fail2ban, "running", lambda: self.jails)
         monkeypatch.setattr(fail2ban, "is_installed", lambda: False)
+        monkeypatch.setattr(fail2ban, "banned", dict)
         monkeypatch.setattr(fail2ban, "engine", lambda: None)
         monkeypatch.setattr(fail2ban, "matches", engine)
         monkeypatch.setattr(brute_force.shutil, "which", lambda name, path=None: f"/usr/sbin/{name}")
@@ -204,6 +196,8 @@ class Host:
         monkeypatch.setattr(brute_force.services, "run", self.journal)
 
     def journal(self, argv, _seconds):
+        if argv[0] == "systemctl":
+            return 0, "enabled\n"
         assert argv[0] == "journalctl" and argv[-1] == UNIT
         return 0, "".join(f"{json.dumps(entry)}\n" for entry in self.written)
 
@@ -245,13 +239,6 @@ def test_a_login_behind_an_older_script_is_a_way_past_the_jail(host, answer, sta
     assert (f"/main/auth/lostPassword.php/login_json answers {answer}: " in finding.evidence) is (status == "fail")
 
 
-def test_a_jail_that_sees_everything_passes(host):
-    host.jails = [jail("^nothing$", journal=((UNIT.replace("nginx", "ssh"),),), name="sshd"), jail(GOOD)]
-    finding = brute_force.fail2ban(host.inspect())
-    assert finding.status == "pass", finding.evidence
-    assert "reads what nginx.service writes to the journal" in finding.evidence
-
-
 def test_without_fail2ban(host, monkeypatch):
     host.jails = None
     it = host.inspect()
@@ -262,28 +249,6 @@ def test_without_fail2ban(host, monkeypatch):
     assert (forgery.status, friends.status) == ("not_applicable", "not_applicable")
     assert forgery.evidence == "No fail2ban runs here, so no other client can be banned by forged lines."
     assert friends.evidence == "No fail2ban runs here, so no client is banned."
-
-
-@pytest.mark.parametrize(
-    ("differences", "words"),
-    [
-        ({"journal": (), "files": ("/var/log/nginx/access.log",)}, "Running jails: chamilo. None reads what nginx"),
-        ({"journal": ((UNIT, "SYSLOG_IDENTIFIER=other"),)}, "Running jails: chamilo. None reads what nginx"),
-        ({"expressions": (GOOD.replace("|429", ""),)}, "does not see each failed login"),
-        ({"expressions": (GOOD.replace("429", "429|405"),)}, "also counts"),
-        ({"expressions": ("^nothing$",)}, "does not see"),
-        ({"attempts": 6}, "only after 6"),
-        ({"window": 59}, "forgets them after 59 s"),
-        ({"seconds": 59}, "for 59 s only"),
-        ({"actions": {}}, "it has none"),
-        ({"actions": {"mail": "printf '%%b' 'Hi' | mail -s ban root"}}, "refuses packets"),
-    ],
-)
-def test_a_jail_that_does_not(host, differences, words):
-    host.jails = [replace(jail(GOOD), **differences)]
-    finding = brute_force.fail2ban(host.inspect())
-    assert finding.status == "fail"
-    assert words in finding.evidence
 
 
 def test_a_jail_that_never_bans_most_of_the_internet_is_no_jail(host):
