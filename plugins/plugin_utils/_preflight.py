@@ -124,6 +124,8 @@ def form(name: str, option: Mapping[str, Any], value: Any) -> str:
     if kind not in _EXPECTED:
         return ""
     if isinstance(value, bool) and option.get("choices") and kind in TEXTS:
+        if str(value).lower() in option["choices"]:
+            return ""
         return (
             f"{name} is {str(value).lower()}: YAML reads on, off, yes and no that way. Put the word in quotes, such as "
             '"off".'
