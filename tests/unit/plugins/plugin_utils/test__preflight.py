@@ -98,6 +98,8 @@ def test_each_type_takes_its_own_kind_of_value_alone(name: str) -> None:
     good = {"str": {"str", "path"}, "path": {"str", "path"}, "float": {"int", "float"}}.get(of, {of})
     if name in _preflight.NUMBERS_TOO:
         good |= {"int"}
+    if "true" in ALL[name].get("choices", ()):
+        good |= {"bool"}
     for kind, value in kinds.items():
         output = _preflight.form(name, ALL[name], value)
         assert bool(output) is (kind not in good), (kind, output)
