@@ -290,8 +290,7 @@ def test_no_certificate_is_requested_when_the_challenge_would_not_be_found(
     with pytest.raises(PlayError) as refused:
         playbook.harden(sloppy, **CERTBOT)
     output = " ".join(str(refused.value).split())
-    assert "No certificate was asked for." in output and authority.address in output
-    assert "http://campus.test/.well-known/acme-challenge/" in output
+    assert f"campus.test leads to {authority.address}, which is no address of this host" in output
     assert authority.orders() == asked
     assert not missing_from_the_portal(sloppy, "http"), "the portal goes on as before"
 

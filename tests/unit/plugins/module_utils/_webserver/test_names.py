@@ -92,7 +92,9 @@ def test_the_applications_own_addresses_are_names_as_well(host, monkeypatch):
     monkeypatch.setattr(
         PortalReader,
         "of",
-        lambda _where: type("Fake", (), {"hosts": lambda _self: urls, "plugins": lambda _self: []})(),
+        lambda _where: type(
+            "Fake", (), {"hosts": lambda _self: urls, "plugins": lambda _self: [], "two_factor": lambda _self: False}
+        )(),
     )
     found = discover(CAMPUS, tree=host.tree, names=["!www.campus.test"])
     assert found.access_urls == ("library.test", CAMPUS)
@@ -131,7 +133,9 @@ def test_an_access_url_takes_no_name_of_another_site(host, monkeypatch, web_serv
     monkeypatch.setattr(
         PortalReader,
         "of",
-        lambda _where: type("Fake", (), {"hosts": lambda _self: urls, "plugins": lambda _self: []})(),
+        lambda _where: type(
+            "Fake", (), {"hosts": lambda _self: urls, "plugins": lambda _self: [], "two_factor": lambda _self: False}
+        )(),
     )
     found = discover(CAMPUS, tree=host.tree, names=[])
     assert found.access_urls == tuple(urls)
