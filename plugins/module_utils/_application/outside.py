@@ -54,7 +54,8 @@ def _page(url: str, ca_file: str, seconds: float) -> str:
         trusted = ssl.create_default_context()
         if ca_file:
             trusted.load_verify_locations(ca_file)
-        urllib.request.urlopen(url, timeout=seconds, context=trusted).close()
+        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=trusted))
+        opener.open(url, timeout=seconds).close()
     except urllib.error.URLError as problem:
         return str(problem.reason)
     except (OSError, ValueError, http.client.HTTPException) as problem:

@@ -54,7 +54,8 @@ _BOOT_SECONDS = 120.0
 _REQUEST = """\
 import sys, urllib.request
 headers = {"Host": sys.argv[2], "X-Forwarded-Proto": "https"}
-print(urllib.request.urlopen(urllib.request.Request(sys.argv[1], headers=headers), timeout=120).read(1 << 20))
+request = urllib.request.Request(sys.argv[1], headers=headers)
+print(urllib.request.build_opener().open(request, timeout=120).read(1 << 20))
 """
 
 
