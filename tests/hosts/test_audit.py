@@ -159,6 +159,7 @@ def test_an_empty_host(make: Callable[..., Host], playbook: Playbook, cell: Cell
 # What a host that is thrown away cannot have: a place elsewhere for its copies, and a recipient of alerts.
 NO_RECIPIENT = "There is no recipient of alerts: set chamilo_alert_mail or chamilo_alert_webhook."
 APART = {
+    "updates_watch": "no recipient is named",
     "backups_offsite": "There is no off-site repository: set chamilo_backups_offsite_repository.",
     **{f"monitoring_{name}": NO_RECIPIENT for name in ("accounts", "app_log", "auth", "delivery", "resources")},
 }

@@ -258,7 +258,6 @@ def _changed(path: str) -> float:
 
 @check("updates_watch")
 def watch(observer: Observer) -> Finding:
-    # Without any the control of alerts is red.
     declared = os.path.exists(f"{SETTINGS}/alert.json")
     lost = no_recipient if declared and observer.as_root else str
     ours = job_of_ours(observer, OURS, "watch", "The check for a newer release", 26, "daily", lost)
