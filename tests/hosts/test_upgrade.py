@@ -33,7 +33,7 @@ LIST = f"{STATE}/planted-var-www-chamilo.txt"  # what they disabled, until nothi
 # Where a run leaves files, and those whose names say when or of what they are.
 LEFT = f"find /usr/local /etc {STATE} ! -type d; getent passwd | cut -d: -f1; getent group | cut -d: -f1"
 NAMED_ANEW = re.compile(
-    rf"{STATE}/(baseline|transactions|kept|replaced-keys|backups/drills)/|\.lock$|/release-\w+\.json"
+    rf"{STATE}/(baseline|transactions|written|kept|replaced-keys|backups/drills)/|\.lock$|/release-\w+\.json"
 )
 
 

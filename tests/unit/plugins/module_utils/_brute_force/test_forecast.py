@@ -9,7 +9,6 @@ import re
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._application import login_record
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import (
     Account,
     Reader,
@@ -55,11 +54,6 @@ def test_friends_are_spared_and_the_same_network_is_one():
     assert inspect(*[login("no address", 1)] * 9)[0].endswith("would have met no address.")
 
 
-def test_two_people_at_home_are_no_school():
-    output = " ".join(inspect(*[login("10.1.2.3", 9)] * 5, *(login("10.1.2.3", 1, n, good=True) for n in "ab")))
-    assert "10.1.2.3 once" in output and "Several people" not in output
-
-
 @pytest.mark.parametrize(
     ("times", "expected"),
     [
@@ -73,8 +67,3 @@ def test_two_people_at_home_are_no_school():
 )
 def test_bans_are_counted_as_fail2ban_counts(times, expected):
     assert brute_force_forecast.bans(times, Rules(find_seconds=600)) == expected
-
-
-def test_of_a_long_record_the_newest_are_read(monkeypatch):
-    monkeypatch.setattr(login_record, "MOST", 3)
-    assert "There are more; these are the newest." in inspect(*[login("203.0.113.7", 1)] * 3)[-1]
