@@ -10,7 +10,7 @@ INSTEAD: dict[str, str] = {
         "Switch accounts off in Chamilo itself: Administration, User list, which the monthly list of accounts names."
     ),
     "chamilo_monitoring_results": (
-        "Audit all hosts in one run of the playbook audit, or have cron mail what `chamilo-hardening audit` prints."
+        "Audit all hosts in one run of the playbook audit, or run `chamilo-hardening audit` on the host."
     ),
     "chamilo_results": (
         "The playbook audit makes one report of all hosts of its run; AWX keeps those of each slice as artifacts."

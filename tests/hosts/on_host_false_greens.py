@@ -5,6 +5,7 @@ From standard input: the directory of the collection, the request of the audit, 
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -80,7 +81,8 @@ def main() -> None:
     given = json.load(sys.stdin)
     sys.path.insert(0, given["collection"])
     sys.dont_write_bytecode = True
-    import ansible_collections.chamilo.hardening.plugins.module_utils._audit.engine  # noqa: F401 (for all children)
+    # Once, and not in each child.
+    importlib.import_module("ansible_collections.chamilo.hardening.plugins.module_utils._audit.engine")
 
     request = given["request"]
     print(json.dumps({"before": audit(request)}), flush=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .._common.networks import counted, normal
 from .database import Reader, as_number
 
-MOST = 20_000  # rows that are read: with more of them the newest
+MOST = 20_000  # rows that are read
 _NEWEST = "SELECT COALESCE(MAX(id), 0) AS id FROM track_e_login_record"
 _SINCE = (
     "SELECT username, user_ip, COUNT(*) AS failures, username IN (SELECT username FROM user) AS known"
