@@ -139,6 +139,7 @@ def test_each_variable_with_a_secret_has_a_test_value() -> None:
     assert sorted(VARIABLES) == sorted(name for name, option in known if option.get("no_log"))
 
 
+@pytest.mark.usefixtures("sink")  # a server that takes the mail
 def test_no_secret_is_exposed(fresh: Host, playbook: Playbook, monkeypatch: pytest.MonkeyPatch) -> None:
     canaries = plant(fresh)
     assert all(len(word) > 12 for word in canaries.values()), canaries
