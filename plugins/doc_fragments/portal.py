@@ -34,14 +34,14 @@ options:
         or finds it before the module runs. It is made by the collection and cannot be given in a task.
     type: dict
     default: {}
-    version_added: 1.1.0
+    version_added: 2.0.0
   installation_salt:
     description:
       - What opens the part of O(installation) that can be secret. It is made by the collection and cannot be given in a
         task.
     type: str
     default: ""
-    version_added: 1.1.0
+    version_added: 2.0.0
 """
 
     # Its pages.
@@ -52,6 +52,7 @@ options:
     type: list
     elements: dict
     default: []
+    version_added: 2.0.0
     suboptions:
       url:
         description: The URL.

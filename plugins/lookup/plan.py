@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: plan
 short_description: What a section of the security guide needs on this host
-version_added: 1.1.0
+version_added: 2.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 description:

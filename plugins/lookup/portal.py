@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: portal
 short_description: Which hosts of the inventory are nodes of which portal
-version_added: 1.1.0
+version_added: 2.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 description:

@@ -120,11 +120,11 @@ options:
         about it. What an earlier version of this collection disabled is used again where the package has the same file.
     type: str
     default: 'off'
-    version_added: 1.1.0
+    version_added: 2.0.0
   package_sha256:
     description: The SHA-256 checksum of O(package). Another one ends the task before anything changes.
     type: str
-    version_added: 1.1.0
+    version_added: 2.0.0
 notes:
   - Needs root on the host.
   - After a failed O(probe) owners, groups, modes and names are rolled back and the task fails, but what the web user

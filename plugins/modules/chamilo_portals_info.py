@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: chamilo_portals_info
 short_description: List the Chamilo portals of a host
-version_added: 1.1.0
+version_added: 2.0.0
 description:
   - Internal to the collection. It can change at any time.
   - Finds each portal of a host by the virtual hosts that serve it and by the usual directories, before a name of it is

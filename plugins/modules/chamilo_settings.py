@@ -43,7 +43,7 @@ options:
     description:
       - The public name of the portal. It determines which virtual host and pool give the application its environment.
     type: str
-    version_added: 1.1.0
+    version_added: 2.0.0
   settings:
     description:
       - What you want, as a map from V(category.variable) to a value.

@@ -88,6 +88,7 @@ options:
             recognised by a copy of the file as it was written.
         type: list
         elements: dict
+        version_added: 2.0.0
         suboptions:
           at:
             description: Where, as a number of characters of the file without lines of this site.
@@ -124,6 +125,7 @@ options:
       - Each O(files[].secret_content) by its path. Made by the collection on the controller; it cannot be given.
     type: dict
     default: {}
+    version_added: 2.0.0
   complete:
     description:
       - Whether O(files) names all files of this transaction. With V(false), files of an earlier one that are not listed
@@ -159,7 +161,7 @@ options:
             C(chamilo-hardening status) shows what is put off, until a run without this carries it out.
         type: bool
         default: false
-        version_added: 1.1.0
+        version_added: 2.0.0
   listen:
     description:
       - Addresses with port on which the service must be able to listen with the new files, such as V(0.0.0.0:443) and
@@ -218,6 +220,7 @@ options:
             not the same twice before the change, is not compared.
         type: bool
         default: false
+        version_added: 2.0.0
       ca:
         description: File with the authority that must have signed the certificate. Without it any certificate is taken.
         type: path
@@ -325,7 +328,7 @@ deferred:
   returned: when a change is put off
   type: str
   sample: mariadb
-  version_added: 1.1.0
+  version_added: 2.0.0
 diff:
   description: Each file before and after.
   returned: with C(--diff)

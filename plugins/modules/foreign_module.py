@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: foreign_module
 short_description: Run a module of ansible-core or another collection without taking over facts
-version_added: 1.0.0
+version_added: 2.0.0
 description:
   - Internal to the collection. It can change at any time.
   - Runs one of the modules of ansible-core and other collections that the roles use, by its name and its options.

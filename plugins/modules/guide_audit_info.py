@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: guide_audit_info
 short_description: Audit a host against the controls of the Chamilo Security Guide
-version_added: 1.0.0
+version_added: 2.0.0
 description:
   - Internal to the collection. It can change at any time.
   - Checks all controls of the guide in one call, and returns what was observed, joined with the table of controls.

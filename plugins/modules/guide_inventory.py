@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: guide_inventory
 short_description: Make an inventory of discovered portals
-version_added: 1.1.0
+version_added: 2.0.0
 description:
   - Internal to the collection. It can change at any time.
   - Makes an inventory of what discovery found on any number of hosts. A file that exists is not replaced.
