@@ -74,7 +74,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "long: takes more time than bin/test has for it, so only bin/test --full runs it (by hand: -m long)"
     )
     config.addinivalue_line(
-        "markers", "cells(cell, ...): run on these cells only, whatever the options are; or in their later version"
+        "markers",
+        "cells(cell, ...): run on these only, or in their later version; on the first where neither all nor some are asked for",
     )
 
 
@@ -132,7 +133,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if marker:
         later = [name for name in names if name in LATER and name.rpartition("-")[0] in marker.args]
         only = matrix and any(name in LATER for name in names)
-        names = later if only else [*marker.args, *later]
+        here = marker.args if matrix or metafunc.config.getoption("--full") else marker.args[:1]
+        names = later if only else [*here, *later]
     cells = [Cell(*name.split("-")) for name in names]
     metafunc.parametrize("cell", cells, ids=names, scope="session")
 

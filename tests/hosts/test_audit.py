@@ -133,6 +133,7 @@ def test_nothing_is_changed(fresh: Host, playbook: Playbook) -> None:
     assert not any(way in asked for way in ("/login_json", "/login/ldap", "/api/authentication_token"))
 
 
+@pytest.mark.long
 def test_without_root(shared: Host, playbook: Playbook) -> None:
     shared.run("install -d -o 65534 -g 65534 -m 0700 /tmp/audit-of-another && chmod 0700 /var/www/chamilo/var/log")
     unprivileged = {"ansible_user": "nobody", "ansible_become": False, "ansible_remote_tmp": "/tmp/audit-of-another"}
@@ -145,6 +146,7 @@ def test_without_root(shared: Host, playbook: Playbook) -> None:
         assert found[control]["status"] == "not_assessed", found[control]
 
 
+@pytest.mark.long
 def test_an_empty_host(make: Callable[..., Host], playbook: Playbook, cell: Cell) -> None:
     host = make("empty", image=images.base(cell.release), state="virgin")
     found = audit(playbook, host)

@@ -175,6 +175,7 @@ def test_what_is_taken_away_is_red_at_once(saved: Saved) -> None:
         assert {name for name, one in found.items() if one != "pass"} == desired, taken
 
 
+@pytest.mark.long
 def test_what_is_in_the_repositories_is_encrypted_and_only_added_to(saved: Saved) -> None:
     for where in (
         saved.host.run(f"grep -rlE 'chamilo|student01' {LOCAL}", check=False).stdout,
@@ -193,6 +194,7 @@ def test_what_is_in_the_repositories_is_encrypted_and_only_added_to(saved: Saved
     assert refused.returncode != 0 and "403" in refused.stderr
 
 
+@pytest.mark.long
 def test_no_secret_is_in_the_process_list_and_restic_has_low_priority(saved: Saved) -> None:
     watch = """
 import os, subprocess, sys, time
@@ -231,6 +233,7 @@ def test_a_restore_test_restores_compares_and_starts_the_portal(saved: Saved) ->
     assert record(host)["drill"]["ok"] is True
 
 
+@pytest.mark.long
 def test_a_dump_that_was_cut_short_or_is_empty_is_no_backup(saved: Saved) -> None:
     host = saved.host
     real = host.run("readlink -f $(command -v mariadb-dump)").stdout.strip()
@@ -280,6 +283,7 @@ def test_where_the_disk_for_backups_is_full_one_is_made_elsewhere(saved: Saved) 
     assert "no space left" not in host.run("chamilo-hardening status").stdout
 
 
+@pytest.mark.long
 def test_files_that_claim_more_than_can_be_read_hold_up_no_backup(saved: Saved) -> None:
     host, huge = saved.host, f"{ROOT}/var/upload/huge.bin"
     host.run(f"truncate -s 4T {huge}; echo lesson >{ROOT}/var/upload/beside.txt; chown www-data: {ROOT}/var/upload/*")
@@ -297,6 +301,7 @@ def test_files_that_claim_more_than_can_be_read_hold_up_no_backup(saved: Saved) 
     program(host, "backup")
 
 
+@pytest.mark.long
 def test_a_disk_that_would_be_filled_is_left_alone(saved: Saved) -> None:
     host, large = saved.host, f"{ROOT}/var/upload/large.bin"
     host.run(f"head -c 60000000 /dev/urandom >{large}; chown www-data: {large}; mv {LOCAL} {LOCAL}.kept")
@@ -459,6 +464,7 @@ TRIES = (
 )
 
 
+@pytest.mark.long
 def test_the_restored_portal_can_neither_mail_nor_connect(saved: Saved) -> None:
     """Its own program tries to send a mail and to connect to this host: in use it can, restored it cannot."""
     host = saved.host
@@ -516,6 +522,7 @@ def money(host: Host, database: str = "chamilo") -> int:
     return int(found) + moved(host, database)
 
 
+@pytest.mark.long
 def test_files_a_file_and_the_database_come_back_and_the_old_is_kept(saved: Saved) -> None:
     host = saved.host
     host.run(f"echo lesson >{ROOT}/var/upload/lesson.txt; chown www-data: {ROOT}/var/upload/lesson.txt")
@@ -669,6 +676,7 @@ def test_a_new_machine_gets_all_that_can_be_read(saved: Saved, damage: Callable[
     program(host, "backup", "--accept")
 
 
+@pytest.mark.long
 def test_what_the_nearest_repository_lost_is_taken_from_the_other(saved: Saved) -> None:
     host = saved.host
     program(host, "backup")

@@ -257,6 +257,7 @@ def test_php_forges_no_failed_login_of_another_client(guarded: Host, attacker: A
     assert "/login_json" in guarded.run(["tail", "-n", "5", log]).stdout
 
 
+@pytest.mark.long
 def test_friends_are_never_banned(guarded: Host, attacker: Attacker, playbook: Playbook) -> None:
     friend, proxy, controller, unrelated_client = (attacker.address() for _ in range(4))
     alone(playbook, guarded, chamilo_friends=[f"{friend}/32"], chamilo_trusted_proxies=[proxy])
@@ -317,6 +318,7 @@ def test_the_lock_is_attacked_and_undone_with_its_section(guarded: Host) -> None
     assert "Nothing is locked or banned." in guarded.run("chamilo-hardening unlock").stdout, "it is still there"
 
 
+@pytest.mark.long
 def test_an_address_comes_back(guarded: Host, attacker: Attacker, playbook: Playbook) -> None:
     play = playbook.write("alone.yml", ALONE)
     playbook.run(play, guarded, chamilo_friends=[])  # for the usual quarter of an hour
@@ -359,6 +361,7 @@ def test_nobody_with_a_second_factor_is_asked_for_the_captcha(guarded: Host, pla
     assert browser.post_json("/login_json", username="student01", password=PASSWORDS["student01"]).status == 401
 
 
+@pytest.mark.long
 @pytest.mark.wire
 def test_other_jails_stay_as_they_are(guarded: Host) -> None:
     assert guarded.run("fail2ban-client get own maxretry").stdout.strip() == "17"

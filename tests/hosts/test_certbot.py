@@ -179,6 +179,7 @@ def test_the_first_certificate_comes_by_itself_and_once(
     assert issued.run("systemctl show -P OnFailure certbot.service").stdout == "chamilo-hardening-renewal.service\n"
 
 
+@pytest.mark.long
 @pytest.mark.wire
 def test_a_renewal_under_load_loses_no_request(issued: Host) -> None:
     before = served(issued)
@@ -217,6 +218,7 @@ def test_a_renewal_that_fails_is_reported(issued: Host, authority: Acme) -> None
     assert served(issued) == in_file(issued)
 
 
+@pytest.mark.long
 def test_what_certbot_got_for_others_is_not_the_hooks_business(issued: Host) -> None:
     before = issued.run("journalctl -t chamilo-hardening --no-pager").stdout
     issued.run(f"RENEWED_LINEAGE=/etc/letsencrypt/live/shop.test {HOOK}")
@@ -295,6 +297,7 @@ def test_no_certificate_is_requested_when_the_challenge_would_not_be_found(
     assert not missing_from_the_portal(sloppy, "http"), "the portal goes on as before"
 
 
+@pytest.mark.long
 def test_a_name_without_an_address_leaves_the_section_as_it_is(sloppy: Host, playbook: Playbook) -> None:
     sloppy.run("printf 'nameserver 127.0.0.2\\noptions timeout:1 attempts:1\\n' >/etc/resolv.conf")
     before = sloppy.snapshot()
@@ -339,6 +342,7 @@ def certified(playbook: Playbook, host: Host) -> tuple[set[str], str]:
     return {*x509.first_of(host.get(f"{LIVE}/fullchain.pem")).names}, " ".join(output.split())
 
 
+@pytest.mark.long
 @pytest.mark.wire
 def test_one_certificate_has_all_names_of_the_portal(
     sloppy: Host, authority: Acme, playbook: Playbook, tmp_path: Path

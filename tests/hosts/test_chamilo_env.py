@@ -71,6 +71,7 @@ def test_production_mode_and_secrets_of_its_own(fresh: Host, playbook: Playbook)
     assert "changed=0" in apply(playbook, fresh)
 
 
+@pytest.mark.long
 def test_people_with_a_second_factor_are_not_locked_out(fresh: Host, playbook: Playbook) -> None:
     fresh.run(
         ["mariadb", "chamilo"], data="UPDATE user SET mfa_enabled = 1, mfa_secret = 'x' WHERE username = 'student01';"
@@ -94,6 +95,7 @@ def test_what_does_not_boot_is_rolled_back(fresh: Host, playbook: Playbook) -> N
     assert not missing_from_the_portal(fresh, "http")
 
 
+@pytest.mark.long
 def test_what_the_pool_reports_is_named(fresh: Host, playbook: Playbook) -> None:
     pool = fresh.run("ls /etc/php/*/fpm/pool.d/www.conf").stdout.strip()
     fresh.run(f"echo 'env[APP_ENV] = dev' >>{pool} && systemctl reload 'php*-fpm.service'")
@@ -128,6 +130,7 @@ def test_what_the_web_server_reports_is_named_and_wins_until_it_is_corrected_the
     assert "changed=0" in apply(playbook, fresh)
 
 
+@pytest.mark.long
 def test_what_composer_wrote_is_changed_as_well_and_named_where_it_cannot_be(fresh: Host, playbook: Playbook) -> None:
     dumped = f"{ROOT}/.env.local.php"
     values = dump_environment(fresh)

@@ -189,6 +189,7 @@ def test_old_powers_are_locked_or_named_with_what_mends_them(fresh: Host, playbo
     assert works(fresh, "chamilo", OLD_PASSWORD)
 
 
+@pytest.mark.long
 def test_a_migration_of_chamilo_still_runs(secured: Host) -> None:
     assert "SQL statements executed." in migrated(secured)
     refused = {
@@ -245,6 +246,7 @@ def test_rights_on_its_own_database_are_put_right_where_the_account_is_its_own(f
     assert environment(fresh, "DATABASE_PASSWORD") == password and login(fresh)
 
 
+@pytest.mark.long
 def test_a_failure_puts_everything_back(fresh: Host, playbook: Playbook) -> None:
     before = accounts(fresh)
     known = fresh.get(f"{ROOT}/.env")
@@ -288,6 +290,7 @@ print(json.dumps(steps))
 """
 
 
+@pytest.mark.long
 def test_a_run_killed_while_the_cache_is_cleared_is_rolled_back_by_the_next(fresh: Host, playbook: Playbook) -> None:
     install(fresh)
     assert fresh.run(["python3", "-c", KILLED, "cache"], check=False).returncode in (-9, 137)

@@ -107,6 +107,7 @@ def test_what_was_changed_since_is_corrected(fresh: Host, tmp_path: Path) -> Non
     assert playbook.harden(fresh) == 0
 
 
+@pytest.mark.long
 def test_only_the_section_that_is_asked_for_changes(fresh: Host, playbook: Playbook) -> None:
     playbook.harden(fresh, "--tags", "headers")
     answer = fresh.http("/")

@@ -132,6 +132,7 @@ def test_a_framing_partner_is_let_in_by_the_policy(varied: Host, playbook: Playb
     assert answer.values("Content-Security-Policy") == ["frame-ancestors 'self' https://portal.example.org"]
 
 
+@pytest.mark.long
 def test_without_a_policy_frames_have_their_rule(varied: Host, playbook: Playbook) -> None:
     def sent(**variables: Any) -> tuple[list[str], ...]:
         playbook.harden(varied, *ONLY, chamilo_headers_csp="off", **variables)
@@ -144,6 +145,7 @@ def test_without_a_policy_frames_have_their_rule(varied: Host, playbook: Playboo
     assert sent(chamilo_headers_frame_ancestors=[partner]) == ([], [f"frame-ancestors 'self' {partner}"], [])
 
 
+@pytest.mark.long
 def test_a_waived_policy_leaves_frames_their_rule(varied: Host, playbook: Playbook) -> None:
     partner = "https://portal.example.org"
     waiver = {"control": "headers_csp", "reason": "the old theme", "owner": "Ada", "until": "2099-12-31"}
@@ -159,6 +161,7 @@ def test_a_waived_policy_leaves_frames_their_rule(varied: Host, playbook: Playbo
     assert answer.values("X-Frame-Options") == []
 
 
+@pytest.mark.long
 def test_an_enforced_policy_is_the_only_one(varied: Host, playbook: Playbook) -> None:
     playbook.harden(
         varied, *ONLY, chamilo_headers_csp="enforce", chamilo_headers_csp_report_uri="https://reports.example.org/csp"

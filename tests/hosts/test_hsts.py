@@ -61,6 +61,7 @@ def test_the_host_and_the_role_take_the_same_step(ramping: Host, playbook: Playb
     assert "from now on" not in daily(ramping)
 
 
+@pytest.mark.long
 def test_the_role_takes_it_where_it_comes_first(ramping: Host, playbook: Playbook) -> None:
     a_week_goes_by(ramping)
     assert playbook.harden(ramping, **RAMP) == 1
@@ -127,6 +128,7 @@ def test_a_certificate_that_clients_refuse_delays_the_ramp(ramping: Host) -> Non
     assert sent(ramping) == [TRIAL]
 
 
+@pytest.mark.long
 def test_off_is_reported_to_browsers_and_the_ramp_begins_again(ramping: Host, playbook: Playbook) -> None:
     a_week_goes_by(ramping)
     daily(ramping)
@@ -157,6 +159,7 @@ def test_status_names_what_no_virtual_host_includes(ramping: Host) -> None:
 
 
 # Apache does not know yet for which virtual host it speaks.
+@pytest.mark.long
 @pytest.mark.cells("trixie-nginx")
 def test_hsts_is_sent_with_what_nginx_answers_before_it_knows_the_address(ramping: Host) -> None:
     # Over nginx's 8 KiB, and within one TLS record: closing on what it has not read can lose its answer.

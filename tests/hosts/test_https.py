@@ -268,6 +268,7 @@ def test_a_name_that_nginx_does_not_take_as_it_is_set_up(
     host.run("chamilo-hardening undo https --yes && chamilo-hardening undo headers --yes && nginx -t")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fixture", ["in-nginx-conf", "two-servers"])
 def test_an_owners_virtual_host_makes_no_room_for_one_of_ours(
     make: Callable[..., Host], cell: Cell, tmp_path: Path, fixture: str
@@ -341,6 +342,7 @@ EARLIER = """
 """
 
 
+@pytest.mark.long
 @pytest.mark.wire
 def test_ours_that_an_earlier_version_wrote_in_place_of_an_owners_stays_until_undo(
     fresh: Host, playbook: Playbook
@@ -369,6 +371,7 @@ def test_ours_that_an_earlier_version_wrote_in_place_of_an_owners_stays_until_un
     assert fresh.wait("/login").status == 200
 
 
+@pytest.mark.long
 def test_a_virtual_host_of_ones_own_may_speak_http_until_its_owner_has_it_speak_https(
     fresh: Host, playbook: Playbook
 ) -> None:
@@ -420,6 +423,7 @@ def test_a_virtual_host_of_ones_own_works_with_the_include_line(included: Host, 
     assert playbook.harden(host, **OWN) == 0
 
 
+@pytest.mark.long
 @pytest.mark.wire
 def test_what_the_owner_reports_later_is_heard(included: Host, playbook: Playbook) -> None:
     host = included

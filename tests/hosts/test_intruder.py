@@ -231,6 +231,7 @@ class Kept:
         return {name for name, open_ in ways.items() if open_}
 
 
+@pytest.mark.long
 def test_what_an_intruder_took_along_opens_nothing_after_harden(fresh: Host, playbook: Playbook) -> None:
     install(fresh)
     kept = Kept(fresh)

@@ -144,6 +144,7 @@ LOWER = r"s/(usage) > [0-9]+% for [0-9]+ cycles/\1 > 0%/; s/(per core) > 4/\1 > 
 BUSY = {"The processor is busy", "The memory is nearly used up", "The machine is overloaded"}
 
 
+@pytest.mark.long
 def test_a_busy_machine_and_a_service_that_stopped_are_reported(monitored: Host, sink: Sink) -> None:
     # Tests may have made it a busy machine already, and what was reported today is not reported again.
     monitored.run("rm -f /var/lib/chamilo-hardening/alerts.json")
@@ -319,6 +320,7 @@ def test_without_a_recipient_checks_fail_and_no_play_does(fresh: Host, playbook:
     assert fresh.run("ls /etc/monit/conf.d /etc/logrotate.d").stdout.count("chamilo") == 0
 
 
+@pytest.mark.long
 def test_a_list_without_a_copy_elsewhere_is_not_enough(monitored: Host) -> None:
     monitored.run("rm /var/lib/chamilo-hardening/integrity.json")
     daily(monitored)

@@ -99,6 +99,7 @@ def lay(host: Host, order: Callable[[Host], None]) -> None:
     host.run("systemctl restart 'php*-fpm.service'")
 
 
+@pytest.mark.long
 def test_each_address_answers_as_before_and_no_file_is_disabled(fresh: Host, playbook: Playbook) -> None:
     """By the section that sets owners and modes, and the last one by all of them."""
     fresh.run(f"tar -cpf {KEPT} {ROOT}")

@@ -138,6 +138,7 @@ def test_waivers_level_and_declared_values_count(fresh: Host, playbook: Playbook
         playbook.run(alone, fresh, chamilo_passwords_minimum_length=4)
 
 
+@pytest.mark.long
 def test_an_override_that_weakens_the_rules_is_brought_in_line(fresh: Host, playbook: Playbook, alone: str) -> None:
     path = "/var/www/chamilo/config/settings_overrides.yaml"
     text = (

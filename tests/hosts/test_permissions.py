@@ -150,6 +150,7 @@ def test_a_disk_for_uploads_gets_its_rights_and_what_cannot_be_set_is_red(permit
         permitted.run(f"umount {ROOT}/public/build; umount {disk}", check=False)
 
 
+@pytest.mark.long
 def test_a_portal_that_calls_itself_a_test_is_put_right(permitted: Host, playbook: Playbook) -> None:
     def seen() -> tuple[str, str]:
         found = audit(permitted, "permissions")
@@ -242,6 +243,7 @@ os.setxattr('{ROOT}/public/main', 'system.posix_acl_default', acl)
 """
 
 
+@pytest.mark.long
 def test_what_takes_the_portal_down_is_rolled_back(fresh: Host, playbook: Playbook) -> None:
     fresh.run(["python3", "-c", f"import os, struct{LET}"])
     owners = f"stat -c '%U %a %n' {ROOT}/public/index.php {ROOT}/.env {ROOT}/src/Kernel.php"
@@ -289,6 +291,7 @@ def test_our_own_files_in_the_tree_belong_to_its_owner_as_well(fresh: Host, play
     assert [path for one in sections.values() for path in one["edited"]] == []
 
 
+@pytest.mark.long
 def test_a_release_behind_a_link(fresh: Host, playbook: Playbook) -> None:
     """current -> releases/7, with a var/ that all releases share. The next release needs no other configuration."""
     into_a_release(fresh)

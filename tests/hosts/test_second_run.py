@@ -50,6 +50,7 @@ def test_where_a_portal_had_no_virtual_host(fresh: Host, playbook: Playbook) -> 
     twice(fresh, playbook, without_a_virtual_host, chamilo_https_vhost="managed")
 
 
+@pytest.mark.long
 @pytest.mark.cells("bookworm-apache")
 def test_where_protocols_and_ciphers_stand_outside_of_the_virtual_host(fresh: Host, playbook: Playbook) -> None:
     twice(fresh, playbook, mozillas)

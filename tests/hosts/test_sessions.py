@@ -141,6 +141,7 @@ def test_people_stay_logged_in_where_scripts_do_not_see_the_sessions(secured: Ho
     login(secured)
 
 
+@pytest.mark.long
 def test_people_stay_logged_in_where_the_application_keeps_the_sessions(secured: Host, playbook: Playbook) -> None:
     directory, parts = "/var/www/chamilo/var/sessions", "/usr/local/share/chamilo-hardening/prepend.d"
     own = "framework:\n    session:\n        handler_id: 'file://%kernel.project_dir%/var/sessions'\n"
@@ -179,6 +180,7 @@ def kept(visitor: Browser) -> str:
     return visitor.cookies["ch_remember_me"]
 
 
+@pytest.mark.long
 def test_remember_me_has_no_effect_when_it_is_off(secured: Host, playbook: Playbook) -> None:
     for spelling in SPELLINGS[:4]:
         assert remembered(secured, spelling.format(kept(login(secured, _remember_me=True)))), f"before: {spelling}"
@@ -216,6 +218,7 @@ def test_the_attack_with_a_kept_cookie_is_rejected_by_this_section_alone(secured
     assert attack(secured, ["sessions_remember_me"])["sessions_remember_me"].status == "fail"
 
 
+@pytest.mark.long
 def test_a_file_of_the_administrator_stays_and_is_overruled(secured: Host, playbook: Playbook) -> None:
     own = "framework:\n    session:\n        gc_maxlifetime: 999999\n        name: chamilo2\n"
     path = "/var/www/chamilo/config/packages/prod/framework.yaml"
@@ -264,6 +267,7 @@ def test_php_inside_apache_is_reported_the_same(fresh: Host, playbook: Playbook)
     assert "samesite=lax" not in flags(line)
 
 
+@pytest.mark.long
 def test_a_reload_of_php_kills_no_request(secured: Host) -> None:
     answers: list[int] = []
 

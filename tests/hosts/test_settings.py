@@ -169,6 +169,7 @@ def test_an_account_that_may_only_read_is_reported_so(way: Way) -> None:
     assert not way.apply({CHECK: False})["changed"], "what is right already needs no right to write"
 
 
+@pytest.mark.long
 @both_versions
 def test_a_connection_that_drops_in_the_middle_leaves_nothing_behind(way: Way) -> None:
     host = way.host
@@ -200,6 +201,7 @@ def test_a_connection_that_drops_in_the_middle_leaves_nothing_behind(way: Way) -
     assert not way.apply({CHECK: True, "security.allow_captcha": True})["changed"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", ["pymysql"], indirect=True)
 def test_fifty_rounds_beside_others_lose_nothing(way: Way) -> None:
     """Two runs at once that find no row, and a client that counts in a row that both of them lock."""
@@ -295,6 +297,7 @@ def random_settings(chance: random.Random) -> dict[str, Any]:
     }
 
 
+@pytest.mark.long
 @both_versions
 @pytest.mark.parametrize("way", ["pymysql"], indirect=True)
 def test_from_any_state_the_check_is_the_run_and_a_second_run_does_nothing(

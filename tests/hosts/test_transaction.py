@@ -240,6 +240,7 @@ def test_a_probe_that_fails(lab: Lab) -> None:
         lab.undo()
 
 
+@pytest.mark.long
 @pytest.mark.wire
 def test_what_was_red_before_stops_nothing(lab: Lab) -> None:
     plan = lab.plan()
@@ -272,6 +273,7 @@ def test_an_undeclared_occupied_port_is_detected_by_the_token(lab: Lab, squatter
     assert lab.host.run(["systemctl", "is-active", lab.service]).stdout.strip() == "active"
 
 
+@pytest.mark.long
 @pytest.mark.wire
 def test_a_port_of_the_service_itself_is_free(lab: Lab) -> None:
     with Visitors(lab.host):
@@ -304,6 +306,7 @@ def test_the_host_goes_down_half_way(lab: Lab, how: str) -> None:
     lab.undo()
 
 
+@pytest.mark.long
 def test_the_host_goes_down_half_way_and_a_disk_comes_late(lab: Lab) -> None:
     """A bind mount that waits for a slow unit stands in for a disk of the network."""
     slow = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=sleep 3\n"
@@ -374,6 +377,7 @@ def test_two_runs_at_once(lab: Lab) -> None:
     assert "belongs to headers (process " in results["impatient"]["failure"]
 
 
+@pytest.mark.long
 @pytest.mark.wire
 def test_a_service_that_is_stopped_stays_so(lab: Lab) -> None:
     lab.host.run(["systemctl", "stop", lab.service])
@@ -386,6 +390,7 @@ def test_a_service_that_is_stopped_stays_so(lab: Lab) -> None:
     lab.undo()
 
 
+@pytest.mark.long
 def test_killed_before_each_system_call(lab: Lab, pytestconfig: pytest.Config) -> None:
     # All of them with --full; else every eighth, not the same ones on each server.
     step = 1 if pytestconfig.getoption("--full") else 8

@@ -153,6 +153,7 @@ def test_a_host_of_the_first_release(upgrade: Callable[..., None]) -> None:
     upgrade(FIRST_RELEASE, "true", [LIST], listed=True)
 
 
+@pytest.mark.long
 @pytest.mark.cells("trixie-nginx")
 def test_a_host_with_phps_account(upgrade: Callable[..., None]) -> None:
     of_its_last_successor(upgrade)

@@ -199,6 +199,7 @@ def test_a_program_of_chamilo_that_the_web_user_could_have_written_does_not_run(
     assert f"chamilo-hardening refuses to run {ROOT}/public/main/new.php" in output
 
 
+@pytest.mark.long
 def test_what_php_ran_before_each_script_it_still_runs(among_old_sites: Host) -> None:
     host = among_old_sites
     assert host.http(f"https://{host.domain}/main/auth/lostPassword.php").values("X-Watched") == ["pool"]
@@ -303,6 +304,7 @@ def test_dangerous_files_are_refused_and_no_larger_ones_are_taken_than_before(ha
     assert offer(browser, "film.mp4", bytes((2 << 20) + 1)) == 400, "no more was requested than Debian's PHP takes"
 
 
+@pytest.mark.long
 def test_the_largest_file_is_what_the_variable_reports(hardened: Host, playbook: Playbook) -> None:
     playbook.harden(hardened, "--tags", "uploads", chamilo_uploads_maximum_size="3M")
     browser = student(hardened, "https")
@@ -324,6 +326,7 @@ def announce(host: Host, megabytes: int) -> int:
         return int(wire.recv(4096).split()[1])
 
 
+@pytest.mark.long
 @pytest.mark.wire
 def test_what_the_owner_has_php_and_the_web_server_take_stays(hardened: Host, playbook: Playbook) -> None:
     directory = hardened.run("ls -d /etc/php/*/fpm/conf.d").stdout.strip()
@@ -338,6 +341,7 @@ def test_what_the_owner_has_php_and_the_web_server_take_stays(hardened: Host, pl
         assert offer(browser, "film.mp4", bytes(315 << 20)) == 400
 
 
+@pytest.mark.long
 def test_alone_in_its_owner_s_virtual_host(fresh: Host, playbook: Playbook) -> None:
     server, word, suffix = {"nginx": ("nginx", "root", ""), "apache": ("apache2", "DocumentRoot", ".conf")}[fresh.web]
     file = f"/etc/{server}/sites-available/chamilo{suffix}"

@@ -92,6 +92,7 @@ def test_one_address_reaches_the_installer_for_a_minute(
     assert "The window closed by itself" in mail and changed in mail
 
 
+@pytest.mark.long
 def test_a_backup_comes_first_and_without_one_the_window_stays_closed(closed: Host, playbook: Playbook) -> None:
     playbook.harden(closed, "--tags", "backups")
 
