@@ -75,7 +75,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
-        "cells(cell, ...): run on these only, or in their later version; on the first where neither all nor some are asked for",
+        "cells(cell, ...): run on these only, or in their later version; on the first where no others are wanted",
     )
 
 
