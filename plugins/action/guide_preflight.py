@@ -48,8 +48,7 @@ class ActionModule(CollectionAction):
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        own = self._own(task_vars or {})
-        variables = {name: value for name, value in (task_vars or {}).items() if name not in own}
+        variables = task_vars or {}
         request = self._validated(Request)
         result["changed"] = False
         if request.waits_for:
@@ -64,13 +63,11 @@ class ActionModule(CollectionAction):
                 "msg": message,
                 "_ansible_verbose_always": True,
             }
-        unknown = _preflight.tags(
-            task_vars or {}, [section.id for section in _controls.load().sections], self._task.tags
-        )
+        unknown = _preflight.tags(variables, [section.id for section in _controls.load().sections], self._task.tags)
         if unknown and self._only_harden():
             return {**result, "failed": True, "msg": "\n".join([*unknown, UNCHANGED])}
         if request.discovered:
-            refused = refusal(task_vars or {}) or _nodes.refusal(self._templar, task_vars or {})
+            refused = refusal(variables) or _nodes.refusal(self._templar, variables)
             domain, found = self._domain(variables), _obstacles.obstacles(variables)
             message = refused or (report(domain, found) if found else f"{domain}: no obstacle was found. {UNCHANGED}")
             return {**result, "failed": bool(refused or found), "msg": message, "_ansible_verbose_always": True}
@@ -80,21 +77,21 @@ class ActionModule(CollectionAction):
             return {**result, "failed": True, "left": left, "msg": message}
         if not request.sections:
             specs = _preflight.specs()
-            messages = _preflight.unknown(variables, [name for spec in specs.values() for name in spec])
+            messages = _preflight.unknown(variables, _preflight.options(specs))
             values = self._plain(specs, variables)
             wrong = _preflight.forms(specs, values)
             messages += [*wrong.values()]
             messages += _preflight.of_playbooks({name: value for name, value in values.items() if name not in wrong})
             return {**result, "failed": bool(messages), "msg": "\n".join(messages) or "All variables are known."}
-        messages = []
-        values = {}
-        for name in sorted(variables):
-            if name.startswith("chamilo_"):
-                try:
-                    values[name] = self._templar.template(variables[name])
-                except AnsibleError as error:
-                    messages.append(f"{name} cannot be worked out: {error}")
-        messages += _preflight.errors(_preflight.specs(), request.sections, values)
+        specs, messages = _preflight.specs(), []
+        values = {name: variables[name] for name in sorted(variables) if name.startswith("chamilo_")}
+        for name in sorted({*values} & {*_preflight.options(specs)}):  # the user's own are left as they are
+            try:
+                values[name] = self._templar.template(values[name])
+            except AnsibleError as error:
+                del values[name]
+                messages.append(f"{name} cannot be worked out: {error}")
+        messages += _preflight.errors(specs, request.sections, values)
         host = variables["inventory_hostname"]
         domain = values.get("chamilo_domain", host)
         messages += (
@@ -156,12 +153,6 @@ class ActionModule(CollectionAction):
         """Whether no other playbook runs, to which a tag could belong."""
         named = context.CLIARGS.get("args") or ()
         return bool(named) and all(name == HARDEN_NAME or Path(name).resolve() == HARDEN for name in named)
-
-    def _own(self, variables: Mapping[str, Any]) -> set[str]:
-        try:
-            return _preflight.own(self._templar.template(variables.get("chamilo_own_variables")))
-        except AnsibleError:
-            return set()  # which the variables that it would have listed come to light by
 
     def _plain(self, specs: Mapping[str, _preflight.Spec], variables: Mapping[str, Any]) -> dict[str, Any]:
         """The values whose type can be seen. The password of a vault may be missing when nothing is changed."""

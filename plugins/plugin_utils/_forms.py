@@ -275,9 +275,6 @@ FORMS: dict[str, Form] = {
     "chamilo_integrations": INTEGRATIONS,
     "chamilo_alert_mail": optional(MAILBOX),
     "chamilo_alert_webhook": optional(HTTPS),
-    "chamilo_own_variables": matching(
-        r"chamilo_[A-Za-z0-9_]+", "the whole name of a variable of your own that begins with chamilo_"
-    ),
     "chamilo_backups_repository": optional(OWN_REPOSITORY),
     "chamilo_backups_offsite_repository": optional(REPOSITORY),
     "chamilo_backups_password": LINE,

@@ -77,24 +77,42 @@ def options(all_specs: Mapping[str, Spec]) -> dict[str, Mapping[str, Any]]:
     return {name: option for spec in (*all_specs.values(), PLAYBOOK_VARIABLES) for name, option in spec.items()}
 
 
-def own(listed: Any) -> set[str]:
-    """The names in ``chamilo_own_variables``: variables of the user's repository, which are none of our business."""
-    return {name for name in listed if isinstance(name, str)} if isinstance(listed, (list, tuple)) else set()
-
-
-_OTHERWISE = " Take it out, or list it in chamilo_own_variables if it is a variable of your own."
-
-
-def unknown(names: Iterable[str], known: Iterable[str]) -> list[str]:
-    """A sentence for each ``chamilo_`` variable that nothing reads."""
-    known = set(known) | set(PLAYBOOK_VARIABLES)
+def unknown(values: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A sentence for each variable that was removed, or is a misspelt one of ours. Others are the user's own."""
     return [
-        f"{name} was removed. {instead}"
-        if (instead := _removed.INSTEAD.get(name))
-        else f"{name} is not a variable of this collection.{_controls.nearest(name, known, 'chamilo_') or _OTHERWISE}"
-        for name in sorted(names)
+        f"{name} was removed. {_removed.INSTEAD[name]}"
+        if name in _removed.INSTEAD
+        else f"{name} is not a variable of this collection. Did you mean {meant}? One of your own needs another name."
+        for name in sorted(values)
         if name.startswith("chamilo_") and name not in known
+        for meant in ([name] if name in _removed.INSTEAD else _meant(name, values[name], known))
     ]
+
+
+def _meant(name: str, value: Any, known: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The variable of which this is a misspelt name; empty where none is near.
+
+    A list, or what a task registered, is none for a variable that takes a text: chamilo_sites is no chamilo_site.
+    """
+    tail = name.removeprefix("chamilo_")
+    most = 1 if len(tail) < 8 else 2
+    near = [(distance, other) for other in known if (distance := _edits(tail, other.removeprefix("chamilo_"))) <= most]
+    meant = [other for _distance, other in sorted(near)[:1]]
+    several = isinstance(value, (list, tuple, Mapping))
+    return [one for one in meant if not several or _fits(str(known[one].get("type", "str")), value)]
+
+
+def _edits(one: str, other: str) -> int:
+    """How many letters are to be added, left out, replaced or swapped to make the one of the other."""
+    before: list[int] = []
+    row: list[int] = [*range(len(other) + 1)]
+    for i, letter in enumerate(one, 1):
+        last, before, row = before, row, [i]
+        for j, wanted in enumerate(other, 1):
+            row.append(min(before[j] + 1, row[-1] + 1, before[j - 1] + (letter != wanted)))
+            if last and j > 1 and (letter, one[i - 2]) == (other[j - 2], wanted):
+                row[-1] = min(row[-1], last[j - 2] + 1)
+    return row[-1]
 
 
 def _fits(kind: str, value: Any) -> bool:
@@ -102,7 +120,7 @@ def _fits(kind: str, value: Any) -> bool:
         return kind == "bool" and isinstance(value, bool)
     if kind in TEXTS:
         return isinstance(value, str)
-    types: dict[str, Any] = {"int": int, "float": (int, float), "list": (list, tuple), "dict": Mapping}
+    types: dict[str, Any] = {"raw": object, "int": int, "float": (int, float), "list": (list, tuple), "dict": Mapping}
     return isinstance(value, types[kind])
 
 
@@ -212,15 +230,6 @@ def width(name: str, entries: Sequence[str]) -> list[str]:
     return [
         f"Invalid value for {name}: {', '.join(entries)!r}. Together these contain {found}. Valid: networks of your "
         "own, public ones together no wider than /8 (IPv4) or /16 (IPv6)."
-    ]
-
-
-def own_variables(names: Sequence[str], known: Iterable[str]) -> list[str]:
-    """A message for each variable of this collection that is declared as the administrator's and so not checked."""
-    return [
-        f"Invalid value for chamilo_own_variables: {name!r}, which is a variable of this collection. Valid: names of "
-        "variables that you made yourself."
-        for name in sorted({*names} & {*known})
     ]
 
 
@@ -401,7 +410,7 @@ def errors(all_specs: Mapping[str, Spec], sections: Sequence[str], values: Mappi
             messages += _forms.judge(name, values[name], bool(option.get("no_log")))
     for name in NETWORKS:
         messages += width(name, values.get(name, []))
-    messages += own_variables(values.get("chamilo_own_variables", []), known) + keeps(values)
+    messages += keeps(values)
     if "https" in sections:
         messages += certificate(values) + elsewhere(values)
     if "sessions" in sections:

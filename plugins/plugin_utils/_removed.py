@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 INSTEAD: dict[str, str] = {
+    "chamilo_own_variables": "Variables of your own that begin with chamilo_ are left alone: take it out.",
     "chamilo_monitoring_disable_accounts": (
         "Switch accounts off in Chamilo itself: Administration, User list, which the monthly list of accounts names."
     ),

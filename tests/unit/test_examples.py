@@ -147,8 +147,7 @@ def test_a_variable_within_a_sentence_takes_the_value_shown(text: str) -> None:
 def test_each_variable_that_a_page_names_exists(page: Path) -> None:
     # `chamilo_monitoring_smtp_*` stands for all that begin so.
     named = re.findall(r"(?<![\w.-])(chamilo_\w+)(\*?)", page.read_text())
-    listed = re.findall(r"chamilo_own_variables: \[([\w, ]+)\]", page.read_text())
-    known = VARIABLES | OTHER_NAMES | {word for names in listed for word in names.split(", ")}
+    known = VARIABLES | OTHER_NAMES
     assert [
         word + star
         for word, star in named

@@ -94,7 +94,6 @@ GOOD: dict[str, list[Any]] = {
     "chamilo_database_clients": [["10.0.0.11", "10.0.0.0/24"], ["fd00::1"]],
     "chamilo_alert_mail": ["", "admin+chamilo@xn--schle-mva.example", "root@localhost"],
     "chamilo_alert_webhook": ["", "https://hook.example:8443/T0/B0?x=1", "https://[2001:db8::1]/x"],
-    "chamilo_own_variables": [["chamilo_theme", "chamilo_Theme2"], []],
     "chamilo_backups_repository": [
         "",
         "/var/backups/chamilo-hardening/campus",
@@ -183,7 +182,6 @@ BAD: dict[str, list[Any]] = {
     "chamilo_database_clients": [["%"], ["10.0.0.%"], ["web1"], ["0.0.0.0/0"]],
     "chamilo_alert_mail": ["the office", "admin@-school", "a@b.example, c@d.example", "a@b.example\n"],
     "chamilo_alert_webhook": ["http://hook.example/hidden", "https://", "https://hook example/hidden"],
-    "chamilo_own_variables": [["chamilo_*"], ["theme"], ["chamilo_domain"], ["chamilo_restore"], [""]],
     "chamilo_backups_repository": ["backups", "/", "//etc", "/srv/../etc", "/var/lib", "/var/www", "/proc/1", "S3:x/y"],
     "chamilo_backups_offsite_repository": ["sftp:store", "https://store.example/x", "s3:", "local:/etc", "/mnt/nas\n"],
     "chamilo_backups_environment": [

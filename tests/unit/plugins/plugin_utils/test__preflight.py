@@ -40,17 +40,28 @@ def test_good_values_are_good() -> None:
     assert errors() == []
 
 
+REGISTERED = {"changed": False, "failed": False, "stdout": "2.0.1"}
+
+
 @pytest.mark.parametrize(
-    ("name", "output"),
+    ("name", "value", "meant"),
     [
-        ("chamilo_domian", "chamilo_domian is not a variable of this collection. Did you mean chamilo_domain?"),
-        ("chamilo_https_hst", "Did you mean chamilo_https_hsts"),
-        ("chamilo_zzzzzzzz", "chamilo_zzzzzzzz is not a variable of this collection. Take it out, or list it"),
+        ("chamilo_domian", "x", "chamilo_domain"),
+        ("chamilo_https_hst", "x", "chamilo_https_hsts"),
+        ("chamilo_friend", "10.0.0.1", "chamilo_friends"),
+        ("chamilo_serail", 2, "chamilo_serial"),
+        *((name, "x", "") for name in ("chamilo_zzzzzzzz", "chamilo_db_user", "chamilo_db_password", "chamilo_theme")),
+        *((f"chamilo_{name}", REGISTERED, "") for name in ("installed", "version", "sites", "domains", "https_day")),
+        ("chamilo_sites", [{"domain": "a.test"}], ""),
+        ("chamilo_note", "{{ only_where_it_is_used }}", ""),
+        ("my_chamilo_domian", "x", ""),
     ],
 )
-def test_unknown_variables_are_refused_with_the_nearest_name(name: str, output: str) -> None:
-    (error,) = errors(**{name: "x"})
-    assert output in error
+def test_a_misspelt_variable_is_refused_and_one_of_the_users_own_is_not(name: str, value: Any, meant: str) -> None:
+    known = {**SPECS, "common": {**SPECS["common"], "chamilo_site": {"type": "str"}, "chamilo_web_user": {}}}
+    output = _preflight.errors(known, ["https"], {name: value})
+    assert bool(output) is bool(meant), output
+    assert all(f"{name} is not a variable of this collection. Did you mean {meant}?" in one for one in output)
 
 
 def test_a_removed_variable_is_refused_with_what_to_do_instead(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +167,7 @@ def test_a_secret_is_not_shown() -> None:
 
 def test_everything_is_reported_at_once() -> None:
     output = errors(
-        chamilo_x="1", chamilo_level="x", chamilo_https_hsts="x", chamilo_friends=["x"], chamilo_waivers=[{}]
+        chamilo_levle="1", chamilo_level="x", chamilo_https_hsts="x", chamilo_friends=["x"], chamilo_waivers=[{}]
     )
     assert len(output) == 5
     assert output[3] == (
