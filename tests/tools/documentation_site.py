@@ -70,6 +70,7 @@ docs/recipes
 docs/troubleshooting
 docs/break-in
 docs/tested
+docs/upgrade
 docs/releases
 CHANGELOG
 {examples}```
