@@ -14,19 +14,16 @@ from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import BackupKey
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import Request, fingerprint
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import apart
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _discovered, _keys
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
 
 
 class ActionModule(HostAction):
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
         try:
-            result.update(self._compared(task_vars or {}))
+            return self._compared(variables)
         except _keys.KeyCopyError as problem:
             raise AnsibleActionFail(f"backup_key: {problem}") from problem
-        return result
 
     def _compared(self, variables: dict[str, Any]) -> dict[str, Any]:
         given = self._request("salt", "elsewhere", "fetch")
@@ -36,8 +33,8 @@ class ActionModule(HostAction):
         known = seen.backup_key if seen else BackupKey()
         if password:
             if self._proved(known, password):
-                return {"changed": False, "held": True, "due": list(known.due), "key_file": ""}
-            return {**self._ask({**given, "password": password}, variables), "key_file": ""}
+                return {"held": True, "due": list(known.due), "key_file": ""}
+            return {**self._proof({**given, "password": password}, variables), "key_file": ""}
         host = str(variables.get("inventory_hostname", "host"))
         copy = _keys.find(str(folder or ""), host, str(given.get("site")), variables)
         lost, create = copy.cannot_be_kept(), boolean(given.get("create", True))
@@ -47,15 +44,15 @@ class ActionModule(HostAction):
         if not self._task.check_mode:
             place, moved = copy.move()
         if key and not (lost or moved) and self._proved(known, key):
-            return {"changed": False, "held": True, "due": list(known.due), "key_file": str(place)}
+            return {"held": True, "due": list(known.due), "key_file": str(place)}
         # What is to be restored is restored without a copy too, where the host has the key.
-        answer = self._ask({**given, "password": key, "fetch": not key and not lost}, variables)
+        answer = self._proof({**given, "password": key, "fetch": not key and not lost}, variables)
         if lost and answer.get("failed"):
             answer["msg"] = f"{answer.get('msg')} {lost}"
         fetched = answer.pop("key", "")
         if fetched and not self._task.check_mode:
             copy.keep(fetched)
-            answer = {**self._ask({**given, "password": fetched}, variables), "changed": True}
+            answer = {**self._proof({**given, "password": fetched}, variables), "changed": True}
         if moved:
             answer["warnings"] = [*answer.get("warnings", []), moved]
         return {**answer, "key_file": str(place)}
@@ -66,20 +63,15 @@ class ActionModule(HostAction):
         proof = fingerprint(key, known.salt)
         return elsewhere and hmac.compare_digest(known.fingerprint, proof)
 
-    def _ask(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+    def _proof(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         salt = secrets.token_hex(16)
         context = self._connection._play_context  # not the one of the action
         shown = context.no_log
         # With -vvv a connection shows all that a host answers, and this answer may contain the key.
         context.no_log = shown or arguments.get("fetch", False)
         try:
-            answer: dict[str, Any] = self._execute_module(
-                module_name="chamilo.hardening.backup_key",
-                module_args=apart(
-                    Request, {**arguments, "salt": salt, "elsewhere": _keys.machine(self._connection.transport)}
-                ),
-                task_vars=task_vars,
-            )
+            elsewhere = _keys.machine(self._connection.transport)
+            answer = self._ask("backup_key", Request, {**arguments, "salt": salt, "elsewhere": elsewhere}, variables)
         finally:
             context.no_log = shown
         reported = answer.pop("fingerprint", "")

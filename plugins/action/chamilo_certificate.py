@@ -5,13 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
 
 
 class ActionModule(HostAction):
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        result.update(self._execute_module(task_vars=task_vars))
-        return result
+    pass

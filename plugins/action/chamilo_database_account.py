@@ -11,11 +11,9 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._told import MAD
 
 
 class ActionModule(ToldAction):
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
         given = self._request(*MADE)
         # A host that is there for the database alone has no portal.
-        given.update(self._told(given, task_vars, given.get("application", True) or given.get("backup", False)))
+        given.update(self._told(given, variables, given.get("application", True) or given.get("backup", False)))
         secret = {name: given.pop(name, "") for name in ("admin_password", "installation_salt")}
-        result.update(self._execute_module(module_args={"request": given, "secrets": secret}, task_vars=task_vars))
-        return result
+        return self._execute_module(module_args={"request": given, "secrets": secret}, task_vars=variables)

@@ -12,12 +12,10 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._told import Tol
 
 
 class ActionModule(ToldAction):
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
         self._not_given("salt")
         given = dict(self._task.args)
         salted = given.get("require") or given.get("sealed")
-        salt = _nodes.salted(self._templar, task_vars or {}) if salted else {}
-        told = self._told(given, task_vars)
-        result.update(self._execute_module(module_args={**given, **salt, **told}, task_vars=task_vars))
-        return result
+        salt = _nodes.salted(self._templar, variables) if salted else {}
+        told = self._told(given, variables)
+        return self._execute_module(module_args={**given, **salt, **told}, task_vars=variables)

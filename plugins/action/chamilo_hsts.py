@@ -14,16 +14,11 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action imp
 
 
 class ActionModule(HostAction):
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        step = self._settled(task_vars or {})
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
+        step = self._settled(variables)
         if step:
-            result.update(changed=False, value=step.value, since=step.ramp.since, waits=[])
-            if self._task.diff:
-                result["diff"] = []
-            return result
-        result.update(self._execute_module(task_vars=task_vars))
-        return result
+            return self._unchanged(value=step.value, since=step.ramp.since, waits=[])
+        return super().act(variables)
 
     def _settled(self, task_vars: Mapping[str, Any]) -> Step | None:
         known = seen(self._task, task_vars)

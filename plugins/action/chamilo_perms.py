@@ -13,32 +13,25 @@ from ansible.errors import AnsibleActionFail
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.comparison import Request
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.release_files import ArchiveError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import apart
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _release
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
 
 
 class ActionModule(HostAction):
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
         given = self._task.args
-        answer = self._execute_module(task_vars=task_vars)
+        answer = super().act(variables)
         package, needed = given.get("package") or _release.OFF, answer.get("package_needed")
         if needed and package != _release.OFF:  # a host asks for none that its task does not name
             root = given.get("root", given.get("path"))
             request = {"root": root, "version": answer["version"], **self._manifest(package, needed)}
-            compared = self._execute_module(
-                module_name="chamilo.hardening.release_comparison",
-                module_args=apart(Request, request),
-                task_vars=task_vars,
-            )
+            compared = self._ask("release_comparison", Request, request, variables)
             if compared.get("failed"):
-                return {**result, **compared}
-            changed = self._execute_module(module_args={**given, "package": _release.OFF}, task_vars=task_vars)
+                return compared
+            changed = self._execute_module(module_args={**given, "package": _release.OFF}, task_vars=variables)
             known = ("package", "package_problem", "unlike")
             answer = {**changed, "version": answer["version"], **{name: compared[name] for name in known}}
-        result.update(answer)
-        return result
+        return answer
 
     def _manifest(self, package: str, version: str) -> dict[str, str]:
         """That of the package, or why there is none."""

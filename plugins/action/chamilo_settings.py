@@ -12,13 +12,10 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._told import Tol
 
 
 class ActionModule(ToldAction):
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
         self._not_given()
         given = dict(self._task.args)
-        if _discovered.holds(_discovered.seen(self._task, task_vars or {}), given):
-            result.update(changed=False, settings={}, repaired=[], sessions_hold_old_values=False, cache_cleared=False)
-            return result
-        told = self._told({**given, "root": given.get("root") or given.get("chamilo_root")}, task_vars)
-        result.update(self._execute_module(module_args={**given, **told}, task_vars=task_vars))
-        return result
+        if _discovered.holds(_discovered.seen(self._task, variables), given):
+            return {"settings": {}, "repaired": [], "sessions_hold_old_values": False, "cache_cleared": False}
+        told = self._told({**given, "root": given.get("root") or given.get("chamilo_root")}, variables)
+        return self._execute_module(module_args={**given, **told}, task_vars=variables)

@@ -13,7 +13,6 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible_collections.chamilo.hardening.plugins.lookup import plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.obstacle import Obstacle, report
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.request import Request
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import apart
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.typed import made
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _nodes, _program
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
@@ -24,17 +23,15 @@ BEFORE_THE_FORK = (plan,)
 
 
 class ActionModule(HostAction):
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
         request = self._request("salt", "key_salt", "collection_version")
-        variables = task_vars or {}
         # The playbook harden has the nodes of a portal compared. Of one that has no other there is nothing to compare.
         key_salt = secrets.token_hex(16)
         request.update(**_nodes.salted(self._templar, variables), key_salt=key_salt)
         request["collection_version"] = _program.version_of()
         ahead = bool(variables.get("_chamilo_ahead"))
         try:
-            answer = self._execute_module(module_args=apart(Request, request), task_vars=task_vars)
+            answer = self._ask("chamilo_site_info", Request, request, variables)
         except AnsibleConnectionFailure:
             raise
         except AnsibleError as problem:
@@ -43,13 +40,12 @@ class ActionModule(HostAction):
             answer = {"failed": True, "msg": str(problem)}
         if ahead and answer.get("failed"):
             # The node goes on into the play that changes it, where this stops each node of its portal.
-            return {**result, "changed": False, "refused": reason(answer)}
+            return {"refused": reason(answer)}
         if "backup_key" in answer:
             answer["backup_key"]["salt"] = key_salt
         found = [made(Obstacle, one) for one in answer.get("obstacles", ())]
         # Of a section that is used alone nothing would be left to do.
         if found and not (ahead or variables.get("_chamilo_each_once") is True):
             domain = str(request.get("domain"))
-            return {**result, "failed": True, "msg": report(domain, found)}
-        result.update(answer)
-        return result
+            return {"failed": True, "msg": report(domain, found)}
+        return answer

@@ -36,16 +36,10 @@ def with_secrets_apart(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class ActionModule(HostAction):
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
         if "secrets" in self._task.args:
             raise AnsibleActionFail("config_transaction: secrets is made by the collection and cannot be given.")
-        generation = _discovered.generation(_discovered.seen(self._task, task_vars or {}), self._task.args)
+        generation = _discovered.generation(_discovered.seen(self._task, variables), self._task.args)
         if generation:
-            result.update(changed=False, generation=generation, loaded=False, recovered=[], notes=[])
-            if self._task.diff:
-                result["diff"] = []
-            return result
-        arguments = with_secrets_apart(self._task.args)
-        result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
-        return result
+            return self._unchanged(generation=generation, loaded=False, recovered=[], notes=[])
+        return self._execute_module(module_args=with_secrets_apart(self._task.args), task_vars=variables)

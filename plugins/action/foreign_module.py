@@ -42,8 +42,7 @@ def not_there(module: str) -> str:
 class ActionModule(HostAction):
     _supports_async = True
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
         name, options = next(iter(self._task.args.items()), ("", None))
         if name not in MODULES or len(self._task.args) != 1 or not isinstance(options, dict):
             raise AnsibleActionFail(
@@ -55,11 +54,10 @@ class ActionModule(HostAction):
         seconds = self._task.async_val
         if seconds and self._task.poll:
             raise AnsibleActionFail("foreign_module waits for the end of its job. Set poll to 0.")
-        answer = self._ask(name, self._plugin(MODULES[name], options, seconds), task_vars)
+        answer = self._run(name, self._plugin(MODULES[name], options, seconds), variables)
         if seconds and not answer.get("failed"):
-            answer = self._wait(name, answer.get("ansible_job_id", ""), task_vars)
-        result.update(answer)
-        return result
+            answer = self._wait(name, answer.get("ansible_job_id", ""), variables)
+        return answer
 
     def _plugin(self, module: str, options: Mapping[str, Any], seconds: int = 0) -> ActionBase:
         plugin = super()._plugin(module, options, seconds)
@@ -67,20 +65,20 @@ class ActionModule(HostAction):
         plugin._parse_returned_data = lambda res, profile: parse(printed(res), profile)
         return plugin
 
-    def _ask(self, name: str, plugin: ActionBase, task_vars: dict[str, Any] | None) -> dict[str, Any]:
+    def _run(self, name: str, plugin: ActionBase, variables: dict[str, Any]) -> dict[str, Any]:
         try:
-            return self._answer("foreign_module", lambda: plugin.run(task_vars=task_vars), asked=name)
+            return self._answer("foreign_module", lambda: plugin.run(task_vars=variables), asked=name)
         finally:
             plugin.cleanup()
 
-    def _wait(self, name: str, job: str, task_vars: dict[str, Any] | None) -> dict[str, Any]:
+    def _wait(self, name: str, job: str, variables: dict[str, Any]) -> dict[str, Any]:
         """The answer of a job that was started. The connection may be lost in the meantime."""
         started = heard = time.monotonic()
         while True:
             time.sleep(POLL_SECONDS)
             status = self._plugin("ansible.builtin.async_status", {"jid": job})
             try:
-                answer = self._ask(name, status, task_vars)
+                answer = self._run(name, status, variables)
             except InvalidAnswer:
                 raise
             except AnsibleError as error:  # the job goes on: a disk without room, or sudo that is out of reach
@@ -95,5 +93,5 @@ class ActionModule(HostAction):
             if now > started + self._task.async_val or now > heard + SILENT_SECONDS:
                 why = f" {answer['msg']}" if answer.get("msg") else ""
                 raise AnsibleActionFail(f"The job of {name} did not report its end: {job}.{why} Check the host.")
-        self._ask(name, self._plugin("ansible.builtin.async_status", {"jid": job, "mode": "cleanup"}), task_vars)
+        self._run(name, self._plugin("ansible.builtin.async_status", {"jid": job, "mode": "cleanup"}), variables)
         return answer

@@ -16,14 +16,13 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleE
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.declared import Request
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.naming import word
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import apart
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _advisories, _controls, _keys, _nodes
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
 
 
 class ActionModule(HostAction):
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
+        result: dict[str, Any] = {}
         arguments = self._request("advisories", "key_copy", "key_holder", "key_proof")
         try:
             table = _controls.load()
@@ -32,12 +31,12 @@ class ActionModule(HostAction):
         except _controls.ControlError as error:
             raise AnsibleActionFail(str(error)) from error
 
-        elsewhere = _nodes.elsewhere(self._templar, task_vars or {}, list(table.by_id))
-        arguments.update(self._key(arguments, task_vars or {}))
+        elsewhere = _nodes.elsewhere(self._templar, variables, list(table.by_id))
+        arguments.update(self._key(arguments, variables))
         arguments["advisories"] = _advisories.brief()
         arguments["unenforced"] = _controls.unenforced(table, level, waivers)
-        arguments.update(_nodes.audited_as(self._templar, task_vars or {}, arguments.get("attempts")))
-        answer = self._inspect(arguments, task_vars or {})
+        arguments.update(_nodes.audited_as(self._templar, variables, arguments.get("attempts")))
+        answer = self._inspect(arguments, variables)
         unseen = "The audit gave no answer for this control."
         if arguments.get("sections"):
             unseen = f"The audit was asked about other sections alone: {', '.join(arguments['sections'])}."
@@ -50,13 +49,12 @@ class ActionModule(HostAction):
             result.update((key, value) for key, value in answer.items() if key != "observed")
         away = {name: {"status": "not_applicable", "evidence": why} for name, why in elsewhere.items()}
         observed = {**answer.get("observed", {}), **({} if answer.get("failed") else away)}
-        result["portal"] = _nodes.portal_of(self._templar, task_vars or {})
+        result["portal"] = _nodes.portal_of(self._templar, variables)
         try:
             result["controls"] = _controls.rows(table, observed, unseen, level, waivers)
         except _controls.ControlError as error:
             raise AnsibleActionFail(str(error)) from error
         result["summary"] = _controls.summary(result["controls"])
-        result["changed"] = False
         return result
 
     def _key(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
@@ -80,15 +78,10 @@ class ActionModule(HostAction):
         place = "chamilo_backups_password" if password else str(copy.present)
         return {**known, "key_copy": place, "key_proof": {"salt": salt, "fingerprint": fingerprint(key, salt)}}
 
-    def _inspect(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+    def _inspect(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         try:
-            answer: dict[str, Any] = self._execute_module(
-                module_name="chamilo.hardening.guide_audit_info",
-                module_args=apart(Request, arguments),
-                task_vars=task_vars,
-            )
+            return self._ask("guide_audit_info", Request, arguments, variables)
         except AnsibleConnectionFailure:
             raise
         except AnsibleError as error:
             return {"failed": True, "msg": str(error)}
-        return answer

@@ -27,11 +27,10 @@ class Request:
 class ActionModule(CollectionAction):
     _requires_connection = False
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        request = self._validated(Request)
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
+        request, result = self._validated(Request), dict[str, Any]()
         # As it was registered: what a host answered is no template.
-        answered = (task_vars or {})["hostvars"].raw_get
+        answered = variables["hostvars"].raw_get
         found = {}
         for name in request.hosts:
             portals = ((answered(name) or {}).get(request.register) or {}).get("portals")
@@ -42,7 +41,6 @@ class ActionModule(CollectionAction):
         except _inventory.InventoryError as error:
             raise AnsibleActionFail(str(error)) from error
         text = _inventory.to_yaml(entries)
-        result["changed"] = False
         result["inventory"] = self._written(request.path, text) if request.path and entries else ""
         result["lines"] = [
             f"{name}: {len(portals)} portal{'s' * (len(portals) != 1)}" if name in found else f"{name}: not discovered"

@@ -46,11 +46,9 @@ class Request:
 class ActionModule(CollectionAction):
     _requires_connection = False
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        variables = task_vars or {}
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
         request = self._validated(Request)
-        result["changed"] = False
+        result: dict[str, Any] = {"changed": False}
         if request.waits_for:
             message = (
                 f"The restart of the database on {request.waits_for} is put off (chamilo_database_restart). This "

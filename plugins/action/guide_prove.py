@@ -51,8 +51,7 @@ class Request:
 class ActionModule(HostAction):
     _supports_check_mode = False
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
         request = self._validated(Request)
         try:
             table = _controls.load()
@@ -65,14 +64,14 @@ class ActionModule(HostAction):
         # The same word for each call: the module does nothing without one.
         place: dict[str, Any] = {"token": secrets.token_hex(32)}
         place.update((name, getattr(request, name)) for name in ("domain", "names", "root", "web_server"))
-        refused = self._prove_ownership(target, place, task_vars or {})
+        refused = self._prove_ownership(target, place, variables)
         if refused:
-            return {**result, "failed": True, "msg": refused}
+            return {"failed": True, "msg": refused}
         tried = [control for control in table.controls if control.attack.where == "prove"]
         within = [control.id for control in tried if control.id in inside_attacks]
-        findings = self._attack_inside(within, place, task_vars or {})
+        findings = self._attack_inside(within, place, variables)
         today = datetime.date.today()
-        result["attacks"] = [
+        rows = [
             self._row(
                 control,
                 findings[control.id] if control.id in findings else self._try(target, control),
@@ -80,16 +79,15 @@ class ActionModule(HostAction):
             )
             for control in tried
         ]
-        through = [one for one in result["attacks"] if one["status"] in ("through", "not_tried")]
-        held = sum(one["status"] == "held" for one in result["attacks"])
-        result["msg"] = [f"{held} of {len(result['attacks'])} attacks were blocked."]
-        result["msg"] += [f"{one['id']}: {one['evidence']}" for one in through]
-        result["failed"] = bool(through)
-        return result
+        through = [one for one in rows if one["status"] in ("through", "not_tried")]
+        held = sum(one["status"] == "held" for one in rows)
+        message = [f"{held} of {len(rows)} attacks were blocked."]
+        message += [f"{one['id']}: {one['evidence']}" for one in through]
+        return {"attacks": rows, "msg": message, "failed": bool(through)}
 
-    def _prove_ownership(self, target: Target, place: dict[str, Any], task_vars: dict[str, Any]) -> str:
+    def _prove_ownership(self, target: Target, place: dict[str, Any], variables: dict[str, Any]) -> str:
         """Why the portal may not be attacked, or an empty text."""
-        placed = self._module({**place, "state": "present"}, task_vars)
+        placed = self._module({**place, "state": "present"}, variables)
         if placed.get("failed"):
             return reason(placed)
         try:
@@ -103,7 +101,7 @@ class ActionModule(HostAction):
                 if target.under(name).get(path).body.decode("utf-8", "replace") == place["token"]
             )
         finally:
-            removed = self._module({**place, "state": "absent"}, task_vars)
+            removed = self._module({**place, "state": "absent"}, variables)
         if removed.get("failed"):
             return f"The file that proves the portal is yours could not be removed: {reason(removed)}"
         if answer.body.decode("utf-8", "replace") != place["token"]:
@@ -116,20 +114,18 @@ class ActionModule(HostAction):
         return ""
 
     def _attack_inside(
-        self, controls: list[str], place: dict[str, Any], task_vars: dict[str, Any]
+        self, controls: list[str], place: dict[str, Any], variables: dict[str, Any]
     ) -> dict[str, Finding]:
         if not controls:
             return {}
-        answer = self._module({**place, "state": "attack", "attacks": controls}, task_vars)
+        answer = self._module({**place, "state": "attack", "attacks": controls}, variables)
         if answer.get("failed"):
             return dict.fromkeys(controls, not_assessed(reason(answer)))
         return {control: Finding(**finding) for control, finding in answer.get("findings", {}).items()}
 
-    def _module(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        answer: dict[str, Any] = self._execute_module(
-            module_name="chamilo.hardening.guide_prove", module_args={"request": arguments}, task_vars=task_vars
-        )
-        return answer
+    def _module(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        name = "chamilo.hardening.guide_prove"
+        return self._execute_module(module_name=name, module_args={"request": arguments}, task_vars=variables)
 
     @staticmethod
     def _try(target: Target, control: _controls.Control) -> Finding:

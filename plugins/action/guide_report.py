@@ -31,16 +31,15 @@ class Request:
 class ActionModule(CollectionAction):
     _requires_connection = False
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
         request = self._validated(Request)
         # As it was registered: what a host answered is no template, and is not evaluated as one.
-        answered = (task_vars or {})["hostvars"].raw_get
+        answered = variables["hostvars"].raw_get
         table = _controls.load()
         generated = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         directory = Path(os.path.abspath(request.directory))
         if request.attacks:
-            return {**result, **self._attacks(request, answered, table, directory, generated)}
+            return self._attacks(request, answered, table, directory, generated)
         try:
             before = _history.last(directory, request.hosts)
             hosts = [
@@ -79,9 +78,7 @@ class ActionModule(CollectionAction):
                 "you may write to."
             ) from error
 
-        # Nothing on a host changes, so that a report never counts as a change.
-        result["changed"] = False
-        result["report"] = str(directory / "report.html")
+        result: dict[str, Any] = {"report": str(directory / "report.html")}
         result["causes"] = {entry["name"]: entry["causes"] for entry in report["hosts"]}
         result["lines"] = [_report.overview(entry) for entry in report["hosts"]]
         # For AWX and ansible-runner, which keep no file: artifacts of the job. Of slices AWX keeps one of each name.
@@ -131,7 +128,6 @@ class ActionModule(CollectionAction):
             raise AnsibleActionFail(f"The report could not be written to {directory}: {error}.") from error
         counts = {name: sum(row["status"] == "held" for row in one["rows"]) for name, one in attacks.items()}
         return {
-            "changed": False,
             "report": str(directory / "report.html") if attacks else "",
             "lines": [
                 f"{name}: {held} of {len(attacks[name]['rows'])} attacks rejected" for name, held in counts.items()

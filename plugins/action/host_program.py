@@ -12,7 +12,6 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import apart
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import Request, asks_for_nothing
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _nodes
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import seen
@@ -22,25 +21,17 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._program import 
 
 
 class ActionModule(HostAction):
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
         request = self._request("content", "version")
-        refused = refusal(task_vars or {}) or _nodes.refusal(self._templar, task_vars or {})
+        refused = refusal(variables) or _nodes.refusal(self._templar, variables)
         if refused:  # the first task that changes something, and discovery is done on every host
             raise AnsibleActionFail(refused)
         program = build()
-        if self._is_there(program, request, task_vars or {}):
-            result.update(changed=False, version=program.version, **({"diff": []} if self._task.diff else {}))
-            return result
+        if self._is_there(program, request, variables):
+            return self._unchanged(version=program.version)
         content = base64.b64encode(zlib.compress(program.content)).decode()
-        result.update(
-            self._execute_module(
-                module_name="chamilo.hardening.host_program",
-                module_args=apart(Request, {**request, "content": content, "version": program.version}),
-                task_vars=task_vars,
-            )
-        )
-        return result
+        request.update(content=content, version=program.version)
+        return self._ask("host_program", Request, request, variables)
 
     def _is_there(self, program: Program, request: Mapping[str, Any], task_vars: Mapping[str, Any]) -> bool:
         """Whether discovery saw it in this run, as this task would make it."""

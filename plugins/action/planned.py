@@ -19,10 +19,9 @@ MODULES = ("config_transaction", "chamilo_settings")
 
 
 class ActionModule(HostAction):
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
         name, options = next(iter(self._task.args.items()), ("", None))
         if name not in MODULES or len(self._task.args) != 1 or not isinstance(options, dict):
             raise AnsibleActionFail(f"planned takes one of {', '.join(MODULES)}, with the options of that module.")
-        result.update(self._plugin(f"chamilo.hardening.{name}", options).run(task_vars=task_vars))
-        return result
+        answer: dict[str, Any] = self._plugin(f"chamilo.hardening.{name}", options).run(task_vars=variables)
+        return answer

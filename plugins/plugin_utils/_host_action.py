@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._common.request import specification
+from ..module_utils._common.request import apart, specification
 from ..module_utils._common.typed import made
 from . import _answers, _facts
 
@@ -73,8 +73,11 @@ class CollectionAction(ActionBase):
         refused = _facts.refusal(task_vars or {}, self._connection)
         if refused:
             raise AnsibleActionFail(_answers.printable(refused))
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        return result
+        return {**super().run(tmp, task_vars), "changed": False, **self.act(task_vars or {})}
+
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
+        """The result of the task."""
+        raise NotImplementedError
 
     def _request(self, *made: str) -> dict[str, Any]:
         """What this task asks an internal module for. ``made``: what the collection adds."""
@@ -109,6 +112,18 @@ class CollectionAction(ActionBase):
 
 
 class HostAction(CollectionAction):
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
+        return self._execute_module(task_vars=variables)
+
+    def _ask(self, module: str, kind: type, request: Mapping[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """The answer of an internal module to a request of that kind."""
+        name, options = f"chamilo.hardening.{module}", apart(kind, request)
+        return self._execute_module(module_name=name, module_args=options, task_vars=variables)
+
+    def _unchanged(self, **known: Any) -> dict[str, Any]:
+        """The answer of a module that has nothing to do."""
+        return {**known, **({"diff": []} if self._task.diff else {})}
+
     # All options but one are passed on as they came, whatever ansible-core calls them.
     def _execute_module(self, module_name: str | None = None, **options: Any) -> dict[str, Any]:
         execute = super()._execute_module

@@ -13,7 +13,6 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 from ..module_utils._application.request import Request
-from ..module_utils._common.request import apart
 from . import _discovered
 from ._host_action import HostAction, reason
 
@@ -21,23 +20,17 @@ MADE = ("installation", "installation_salt")
 
 
 class ToldAction(HostAction):
-    def _told(
-        self, place: Mapping[str, Any], task_vars: dict[str, Any] | None, required: bool = True
-    ) -> dict[str, Any]:
+    def _told(self, place: Mapping[str, Any], variables: dict[str, Any], required: bool = True) -> dict[str, Any]:
         """The options of ``MADE``: as this run discovered the portal, else as the host finds it now."""
         domain, root = str(place.get("domain") or "").lower(), str(place.get("root") or "")
-        info = _discovered.seen(self._task, task_vars or {})
+        info = _discovered.seen(self._task, variables)
         # What the server gives PHP can be secret, and is not kept.
         fits = info and root in ("", info.site.root) and domain in ("", info.site.domain)
         if info and fits and not info.site.installation.given:
             return {"installation": asdict(info.site.installation)}
         salt = secrets.token_hex(16)
         asked = {"domain": domain, "root": root, "web_server": place.get("web_server") or "", "salt": salt}
-        answer = self._execute_module(
-            module_name="chamilo.hardening.chamilo_site_info",
-            module_args=apart(Request, asked),
-            task_vars=task_vars,
-        )
+        answer = self._ask("chamilo_site_info", Request, asked, variables)
         if answer.get("failed"):
             raise AnsibleActionFail(reason(answer))
         now = _discovered.answer(answer)

@@ -18,7 +18,7 @@ EMPTY = {"ansible_become": False, "chamilo_root": "/nonexistent"}
 @pytest.mark.slow
 def test_the_last_screen_of_a_run_names_the_next_command(ansible: Any) -> None:
     outcome = ansible.play(
-        "chamilo.hardening.harden", {"gone.test": {**GONE, "chamilo_foo": 1}}, "--limit", "gone.test"
+        "chamilo.hardening.harden", {"gone.test": {**GONE, "chamilo_serail": 1}}, "--limit", "gone.test"
     )
     assert outcome.code == 2
     assert outcome.output.splitlines()[-3:] == [
