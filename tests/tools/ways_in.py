@@ -1,4 +1,4 @@
-"""The table of known ways in, in the README of the role updates: what tests ask for is what it lists."""
+"""The table of known ways in, in docs/controls.md: what tests ask for is what it lists."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-README = Path(__file__).resolve().parents[2] / "roles/updates/README.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs/controls.md"
 VULNERABILITY = re.compile(r"CVE-[\d-]+|GHSA(?:-\w{4}){3}")
 ROW = re.compile(r"^\| `(/[^`]+)` \| (closed|answers) \| ((?:`\w+`(?:, )?)+) \| (.+) \|$")
 
@@ -22,7 +22,7 @@ class Way:
 
 
 def table() -> list[Way]:
-    text = README.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     _before, _begin, rest = text.partition("<!-- ways:begin -->\n")
     rows = rest.partition("<!-- ways:end -->")[0].splitlines()[2:]
     found = [ROW.match(row) for row in rows]

@@ -23,7 +23,7 @@ class _Panel:
     name: str
     path: str  # how its files are called
     text: str  # the text of those whose name is not specific
-    place: str  # where more directives go: more on each is in the README of the role https
+    place: str  # where more directives go: more on each is in docs/recipes.md
 
     def wrote(self, server: Server, text: str) -> bool:
         names = (server.host.file, server.host.enabled_by)
