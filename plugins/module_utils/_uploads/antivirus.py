@@ -137,36 +137,8 @@ def ping() -> None:
         raise AntivirusError(f"The virus scanner answers {answer!r} to a ping.")
 
 
-def _tops(root: str, left: list[tuple[str, str]]) -> Iterator[tuple[str, int]]:
-    """var/ and the targets of links in it, open: uploads may be on another disk. ``left``: not followed."""
-    path = os.path.join(root, "var")
-    portal = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        var = _led("var", portal)
-    finally:
-        os.close(portal)
-    if var is None:
-        raise AntivirusError(f"{path} is a link to another user's directory, and not followed: chown -h root {path}.")
-    try:
-        yield path, var
-        with os.scandir(var) as entries:
-            links = sorted(entry.name for entry in entries if entry.is_symlink() and entry.name not in _SKIPPED)
-        for name in links:
-            with contextlib.suppress(OSError):  # it leads nowhere, or was gone meanwhile
-                directory = _led(name, var)
-                if directory is None:
-                    left.append((os.path.join(path, name), _STRANGE))
-                    continue
-                try:
-                    yield os.path.join(path, name), directory
-                finally:
-                    os.close(directory)
-    finally:
-        os.close(var)
-
-
-def _led(name: str, start: int) -> int | None:
-    """The target directory of a name, open; None where a link on the way belongs neither to root nor to its owner.
+def _opened(name: str, start: int) -> int:
+    """A directory, open. A link on the way has to be root's or its owner's.
 
     The opened directory is judged: the owner of a link can change its target at any time.
     """
@@ -181,44 +153,48 @@ def _led(name: str, start: int) -> int | None:
     if stat.S_ISDIR(status.st_mode) and owners <= {0, status.st_uid}:
         return handle
     os.close(handle)
-    if not stat.S_ISDIR(status.st_mode):
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name)
-    return None
+    wrong = errno.EPERM if stat.S_ISDIR(status.st_mode) else errno.ENOTDIR
+    raise OSError(wrong, _STRANGE, name)
 
 
-def _files(
-    path: str, handle: int, left: list[tuple[str, str]], skipped: Sequence[str] = (), level: int = 0
+def _entries(
+    path: str, handle: int, left: list[str], skipped: Sequence[str] = (), level: int = 0
 ) -> Iterator[tuple[str, str, int]]:
-    """What is no directory below an open one: the path, the name, the open directory."""
+    """What is no directory below an open one: the path, the name, the open directory. ``left``: what is not searched.
+
+    In var/ itself, where some are ``skipped``, links to directories are followed: uploads may be on another disk.
+    """
     with os.scandir(handle) as entries:
-        kinds = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
-    yield from ((os.path.join(path, name), name, handle) for name, directory in kinds.items() if not directory)
-    below = [name for name, directory in kinds.items() if directory and name not in skipped]
+        kinds = {each.name: (each.is_dir(follow_symlinks=False), each.is_symlink()) for each in entries}
+    yield from ((os.path.join(path, name), name, handle) for name, (directory, _link) in kinds.items() if not directory)
+    below = [name for name, (directory, link) in kinds.items() if directory or link and skipped]
     if below and level == _DEEPEST:
-        left.append((path, _TOO_DEEP))
+        left.append(f"{shown(path)}: {_TOO_DEEP}")
         return
-    for name in below:
+    for name in sorted(set(below).difference(skipped), key=lambda name: kinds[name][1]):
         try:
-            opened = os.open(name, _DIRECTORY, dir_fd=handle)
+            opened = _opened(name, handle) if kinds[name][1] else os.open(name, _DIRECTORY, dir_fd=handle)
         except (FileNotFoundError, NotADirectoryError):  # gone, or another thing since
             continue
         except OSError as problem:  # a user's own mount, or a failing disk
-            left.append((os.path.join(path, name), f"could not be opened: {problem.strerror}"))
+            left.append(f"{shown(os.path.join(path, name))}: could not be opened: {problem.strerror}")
             continue
         try:
-            yield from _files(os.path.join(path, name), opened, left, level=level + 1)
+            yield from _entries(os.path.join(path, name), opened, left, level=level + 1)
         finally:
             os.close(opened)
 
 
 def scan_portal(root: str, since: float, keep: str, seen: Seen) -> None:
     """Show every file that is new to the scanner, and take away what it finds. ``seen`` is filled as things happen."""
-    left: list[tuple[str, str]] = []
-    for number, (top, opened) in enumerate(_tops(root, left)):
-        for path, name, directory in _files(top, opened, left, () if number else _SKIPPED):
+    with contextlib.ExitStack() as opened:
+        portal = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+        opened.callback(os.close, portal)
+        var = _opened("var", portal)
+        opened.callback(os.close, var)
+        for path, name, directory in _entries("var", var, seen.not_judged, _SKIPPED):
             with contextlib.suppress(FileNotFoundError):  # gone since
                 _show(path, name, directory, root, since, keep, seen)
-    seen.not_judged += [f"{shown(os.path.relpath(path, root))}: {why}" for path, why in left]
 
 
 def _show(path: str, name: str, directory: int, root: str, since: float, keep: str, seen: Seen) -> None:
@@ -226,7 +202,6 @@ def _show(path: str, name: str, directory: int, root: str, since: float, keep: s
     # The time of the last change of the entry: only root can set it to an earlier time.
     if not stat.S_ISREG(info.st_mode) or info.st_ctime < since:
         return
-    named = shown(os.path.relpath(path, root))
     try:
         handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
     except OSError:  # changed since: if it is a file again, that is new too
@@ -235,9 +210,10 @@ def _show(path: str, name: str, directory: int, root: str, since: float, keep: s
         virus = judge(handle)
         seen.scanned += 1
         if virus:
-            seen.found.append(f"{named}: {virus}, kept as {_take_away(handle, name, directory, keep, path, virus)}")
+            kept = _take_away(handle, name, directory, keep, os.path.join(root, path), virus)
+            seen.found.append(f"{shown(path)}: {virus}, kept as {kept}")
     except NotJudged as problem:
-        seen.not_judged.append(f"{named}: {problem}")
+        seen.not_judged.append(f"{shown(path)}: {problem}")
     finally:
         os.close(handle)
 
@@ -270,23 +246,19 @@ def scan(everything: bool = False) -> list[str]:
     lines: list[str] = []
     problems: list[str] = []
     os.makedirs(files.STATE, 0o700, exist_ok=True)
-    with contextlib.ExitStack() as held:
-        try:
-            held.enter_context(locks.lock(os.path.join(files.STATE, "antivirus.lock"), "scan for viruses", 0))
-        except locks.Busy:
-            return ["The last scan is still going on."]
-        for path in sorted(glob.glob(CONFIGURATION)):
-            try:
-                with open(path, encoding="utf-8") as stream:
-                    _scan_site(_site(path), json.load(stream), everything, lines)
-            except Exception as problem:  # a damaged configuration, a full disk: the others are scanned all the same
-                text = str(problem) if isinstance(problem, HardeningError) else f"The scan ended with {problem!r}."
-                problems.append(f"{_site(path)}: {text} Its new files are scanned as soon as that is mended.")
+    try:
+        with locks.lock(os.path.join(files.STATE, "antivirus.lock"), "scan for viruses", 0):
+            for path in sorted(glob.glob(CONFIGURATION)):
+                try:
+                    with open(path, encoding="utf-8") as stream:
+                        _scan_site(_site(path), json.load(stream), everything, lines)
+                except Exception as problem:  # a damaged configuration, a full disk: the others are scanned
+                    text = str(problem) if isinstance(problem, HardeningError) else f"The scan ended with {problem!r}."
+                    problems.append(f"{_site(path)}: {text} Its new files are scanned as soon as that is mended.")
+    except locks.Busy:
+        return ["The last scan is still going on."]
     if problems:
-        try:
-            alert.notify("uploads", "Uploads are not scanned for viruses", "\n".join(problems))
-        except alert.AlertError as problem:
-            problems.append(str(problem))
+        _report("Uploads are not scanned for viruses", problems, problems)
         raise AntivirusError(" ".join([*lines, *problems]))
     return lines
 
