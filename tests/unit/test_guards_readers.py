@@ -57,11 +57,11 @@ REVIEWED = {
         _webserver/certificate.py:complaint _brute_force/fail2ban.py:interpreter _brute_force/filter_file.py:read
         _common/mounts.py:_in_fstab
         _common/mounts.py:mounts _common/services.py:_listening
-        _application/obstacles.py:_lock_holder _https/renewal.py:_present
+        _https/renewal.py:_present
         _host/processes.py:_text
     """,
     "a directory to begin with, from which names are followed step by step": """
-        _https/acme.py:_challenge _uploads/antivirus.py:_tops _common/paths.py:open_path _permissions/walk.py:_walked
+        _https/acme.py:_challenge _uploads/antivirus.py:scan_portal _common/paths.py:open_path _permissions/walk.py:_walked
         _application/comparison.py:_walk
     """,
     "an open descriptor, in the directory of secrets of systemd's or root's": "_common/openssl.py:secret_file",

@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import grp
 import os
 import pwd
 import re
 import socket
-import struct
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,9 +35,7 @@ _MIB = 1 << 20
 _SKEW = 900  # seconds; a task may wait that long for its turn
 _RELEASED = 1754697600  # 2025-08-09, Debian 13: no clock that is right shows an earlier day
 OPTIONAL = frozenset({"clamav-daemon", "msmtp-mta"})  # packages that most runs do without
-_LISTS, _OLD = ("/var/lib/apt/lists", "/var/lib/apt/lists/partial"), 86400.0  # as the roles have them renewed
 OFFSITE, SMTP = "chamilo_backups_offsite_repository", "chamilo_monitoring_smtp_host"
-_LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
 _DATABASE = "/run/mysqld/mysqld.sock"
 _DATABASE_PORT, _DATABASE_SECONDS = 3306, 10.0
 # Variables of directories: those that no visitor may ever reach, and those that have to be there.
@@ -53,7 +49,6 @@ _BY_THE_CLOCK = ("https", "brute_force", "backups")
 _IN_THE_TREE = (*_RUN_PHP, "backups")
 SERVED = ("updates", "https", "permissions", "brute_force", "sessions", "headers", "uploads")
 _SECONDS = 20.0  # for a question to apt or the DNS
-_FLOCK = "hhqqi"
 _NEAR = 0.8  # 1 is the same
 NOT_ROOT = (
     "The task does not run as root. What the guide asks for only root can read and change. Leave out -e "
@@ -69,10 +64,7 @@ class Host:
     free: Mapping[str, int] = field(default_factory=dict)  # mount point -> MiB that root may write
     read_only: tuple[str, ...] = ()  # mount points
     not_mounted: tuple[str, ...] = ()  # mount points of /etc/fstab on the way to the portal, or in it
-    interrupted: bool = False  # dpkg did not finish
-    lock_holder: str = ""  # the program that has dpkg's lock
     mirror: str = ""  # why packages that are missing could not be fetched
-    refused: Mapping[str, str] = field(default_factory=dict)  # section -> why apt would not install its packages
     unanswered: Mapping[str, str] = field(default_factory=dict)  # variable -> why what it names gives no answer
     certificate: str = ""  # why the files of chamilo_https_certificate cannot serve the name
     unreachable: str = ""  # why no authority could reach the name
@@ -161,22 +153,6 @@ def _host(site: Site, host: Host, desired: Desired) -> list[Obstacle]:
             )
         )
     lacking = tuple(name for name, packages in desired.install.items() if _missing(site, packages))
-    if host.interrupted and lacking:
-        found.append(
-            Obstacle(
-                "Package manager: interrupted. dpkg did not finish its last work, and installs nothing until it has. "
-                "Run: dpkg --configure -a",
-                lacking,
-            )
-        )
-    if host.lock_holder and lacking:
-        found.append(
-            Obstacle(
-                f"Package manager: locked by {host.lock_holder}. Packages are missing and could not be installed. Run "
-                "again when that is done.",
-                lacking,
-            )
-        )
     if host.mirror:
         found.append(
             Obstacle(
@@ -185,14 +161,6 @@ def _host(site: Site, host: Host, desired: Desired) -> list[Obstacle]:
                 lacking,
             )
         )
-    found += [
-        Obstacle(
-            f"Packages of section {section}: {why}. Mend the sources of apt, or what keeps the package back. See: "
-            f"apt-cache policy {' '.join(_missing(site, desired.install[section]))}",
-            (section,),
-        )
-        for section, why in host.refused.items()
-    ]
     return found
 
 
@@ -353,10 +321,7 @@ def observe(site: Site, desired: Desired, refusal: Callable[[str], str], tree: T
     written = [*_WRITTEN, *([site.root] if site.root else [])]
     mounted = {point: mount.read_only for point, mount in mounts().items()}
     points = list(dict.fromkeys(_mount_point(path, mounted) for path in map(os.path.realpath, written)))
-    wanted = {one: missing for one, each in desired.install.items() if (missing := _missing(site, each))}
-    packages = list(dict.fromkeys(name for each in wanted.values() for name in each))
-    status, uris = _simulated(packages, "--print-uris") if packages else (0, "")
-    interrupted = any(name.isdigit() for name in _names("/var/lib/dpkg/updates"))
+    packages = list(dict.fromkeys(name for each in desired.install.values() for name in _missing(site, each)))
     # What the owner's own mail program does is not known.
     own_mail = site.sendmail and "msmtp-mta" in site.missing_packages
     database = "database" in desired.sections and os.path.exists(_DATABASE) and (not site.root or _has_database(site))
@@ -366,10 +331,7 @@ def observe(site: Site, desired: Desired, refusal: Callable[[str], str], tree: T
         free={point: _free(point) for point in points},
         read_only=tuple(point for point in [*points, *_within(site.root, mounted)] if mounted.get(point)),
         not_mounted=_not_mounted(tree, site.root, mounted),
-        interrupted=interrupted,
-        lock_holder=_lock_holder() if packages else "",
-        mirror=_mirror(uris) if packages and not status else "",
-        refused=_refused(wanted) if status and not interrupted else {},
+        mirror=_mirror(packages) if packages else "",
         unanswered=unanswered({name: place for name, place in desired.outside.items() if name != SMTP or not own_mail}),
         unreachable=refusal(site.domain) if wants and not site.lineage.good else "",
         web_groups=_groups(site.php.user, site.php.group) if desired.variables.get("chamilo_group") else {},
@@ -481,30 +443,6 @@ def _not_mounted(tree: Tree, root: str, mounted: Mapping[str, bool]) -> tuple[st
     return tuple(found)
 
 
-def _names(directory: str) -> list[str]:
-    try:
-        return os.listdir(directory)
-    except FileNotFoundError:
-        return []  # no Debian
-
-
-def _lock_holder() -> str:
-    """The program that has the package manager to itself now."""
-    for path in _LOCKS:
-        try:
-            handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
-        except OSError:
-            continue  # it was never used, or cannot be
-        try:
-            asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-            kind, _whence, _start, _length, process = struct.unpack(_FLOCK, fcntl.fcntl(handle, fcntl.F_GETLK, asked))
-        finally:
-            os.close(handle)
-        if kind != fcntl.F_UNLCK:
-            return f"{_program(process)} (process {process})"
-    return ""
-
-
 _PROXIES = [
     f"Acquire::{scheme}::{name}"
     for scheme in ("http", "https")
@@ -513,45 +451,17 @@ _PROXIES = [
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
-def _simulated(packages: Sequence[str], how: str) -> tuple[int, str]:
-    """What apt would do to install these, as its lists are. Nothing is changed."""
-    return services.run(["apt-get", "-qq", "-y", "--no-install-recommends", how, "install", *packages], _SECONDS)
-
-
-def _refused(wanted: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """The sections whose packages apt would not install, with its reason. A run first renews lists that are old."""
-    try:
-        renewed = max(os.stat(path).st_mtime for path in _LISTS)
-    except OSError:
-        return {}
-    if time.time() - renewed > _OLD:
-        return {}
-    found = {}
-    for section, packages in wanted.items():
-        status, said = _simulated(packages, "-s")
-        if status:
-            why = [line.partition(" ")[2] for line in said.splitlines() if line.startswith("E: ")]
-            found[section] = (why or ["apt cannot install " + ", ".join(packages)])[0].rstrip(".")
-    return found
-
-
-def _mirror(uris: str) -> str:
-    """The first mirror of these addresses that this host cannot reach, and why. Nothing is sent to it."""
+def _mirror(packages: Sequence[str]) -> str:
+    """The first mirror with these packages that this host cannot reach, and why. Nothing is sent to it."""
+    fetch = ["apt-get", "-qq", "-y", "--no-install-recommends", "--print-uris", "install", *packages]
+    unknown, uris = services.run(fetch, _SECONDS)
     status, proxies = services.run(["apt-config", "dump", *_PROXIES], _SECONDS)
-    if status or re.search(r'"[^"]+"', proxies) or any(os.environ.get(name) for name in _PROXY_VARIABLES):
+    if unknown or status or re.search(r'"[^"]+"', proxies) or any(os.environ.get(name) for name in _PROXY_VARIABLES):
         return ""  # what a proxy reaches is not known here
     found = re.findall(r"^'(https?)://(?:[^/@']*@)?([a-zA-Z0-9.-]+)(?::(\d+))?/", uris, re.MULTILINE)
     ports = {"http": 80, "https": 443}
     silent = unanswered({name: f"{name}:{port or ports[scheme]}" for scheme, name, port in found})
     return next((f"{name}: {why}" for name, why in silent.items()), "")
-
-
-def _program(process: int) -> str:
-    try:
-        with open(f"/proc/{process}/comm", encoding="utf-8", errors="replace") as file:
-            return file.read().strip()
-    except OSError:
-        return "another program"
 
 
 def _date(moment: float) -> str:
