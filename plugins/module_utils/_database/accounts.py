@@ -76,7 +76,7 @@ class AccountManager:
         if self.desired.elsewhere and self.context.given_admin is None and not self.context.is_local:
             raise AccountError(
                 f"The database is on {self.context.host}. Changes there cannot be undone from "
-                "here, so no account was changed. Undo the changes by hand: see 'Taking it back' in the README of "
+                "here, so no account was changed. Undo the changes by hand: see 'Undo' in the README of "
                 "the role database."
             )
         with self._locked(check):
