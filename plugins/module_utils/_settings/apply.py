@@ -31,6 +31,7 @@ from .undo_data import Kept
 _TRIES = 3
 _LOCK_SECONDS = 60.0
 _CACHE_SECONDS = 120
+_PRODUCTION = Desired({"platform.server_type": "prod"})
 
 
 @dataclass
@@ -321,6 +322,26 @@ class Host:
         for scope, settings in portal_overrides.parse(text, self._path).items():
             hidden[scope] = {key: HIDDEN for key in settings if key not in CATALOGUE or CATALOGUE[key].secret}
         return portal_overrides.edit(text, self._path, hidden)
+
+
+def in_force(portal: Installation, state: str = STATE, read: Query | None = None) -> dict[str, dict[str, Any]]:
+    """What each section requested last, where it is still active and can be shown: it contains no secret.
+
+    The empty name is production mode: a section requests it, and its undo keeps it.
+    """
+    if not portal.root:
+        return {}
+    desired_by_name = {"": _PRODUCTION} | {
+        name: kept.asked
+        for name, kept in undo_data.MEMORY.recall(state).items()
+        # A setting may be unknown to this version: another one asked for it.
+        if kept.asked
+        and kept.root == portal.root
+        and kept.asked.values.keys() <= CATALOGUE.keys()
+        and not kept.asked.secret
+    }
+    host = Host(Account("") if read else Reader.of(portal).account, portal, state, read=read)
+    return {name: desired_by_name[name].to_json() for name in host.holding(desired_by_name)}
 
 
 def undo(name: str, portal: Installation, state: str = STATE) -> list[str]:

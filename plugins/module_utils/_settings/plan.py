@@ -18,7 +18,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 from .._application.catalogue import CATALOGUE, Setting
 from .._application.overrides import Overrides, wins
@@ -60,10 +60,10 @@ class Desired:
     """What is asked for. ``portals``: None for all. ``lock``, ``pin``: None leaves them as they are."""
 
     values: Mapping[str, str]
-    reset: frozenset[str] = frozenset()
-    portals: tuple[int, ...] | None = None
-    lock: bool | None = None
-    pin: bool | None = None
+    reset: Sequence[str] = ()
+    portals: Optional[tuple[int, ...]] = None  # noqa: UP045 (Python 3.9 evaluates these)
+    lock: Optional[bool] = None  # noqa: UP045
+    pin: Optional[bool] = None  # noqa: UP045
 
     @property
     def variables(self) -> list[str]:
@@ -75,13 +75,7 @@ class Desired:
         return any(CATALOGUE[key].secret for key in self.values)
 
     def to_json(self) -> dict[str, Any]:
-        portals = None if self.portals is None else list(self.portals)
-        return {**asdict(self), "values": dict(self.values), "reset": sorted(self.reset), "portals": portals}
-
-    @classmethod
-    def from_json(cls, known: Mapping[str, Any]) -> Desired:
-        portals = None if known["portals"] is None else tuple(known["portals"])
-        return cls(known["values"], frozenset(known["reset"]), portals, known["lock"], known["pin"])
+        return dict(json.loads(json.dumps(asdict(self))))
 
 
 @dataclass(frozen=True)
@@ -162,7 +156,7 @@ def desired(
     portals = None if list(access_url) == ["all"] else _numbers(access_url)
     if lock is not None and portals is not None and MAIN not in portals:
         raise SettingsError("lock is about the row of the main portal. Give access_url: all, or 1 among the numbers.")
-    return Desired(values, frozenset(reset), portals, lock, pin)
+    return Desired(values, tuple(sorted(set(reset))), portals, lock, pin)
 
 
 def known(key: str) -> Setting:
@@ -374,7 +368,7 @@ def _one(setting: Setting, expected: str, desired: Desired, seen: Seen, portals:
         stale = [row for row in here if row not in right]
         main = portal == MAIN
         # Without a row the main portal uses the default, and another one what the main portal has.
-        needed = _key_expected(desired, setting) if main else desired.portals is not None
+        needed = setting.key not in desired.reset if main else desired.portals is not None
         keeper = right[-1] if right else stale[-1] if stale and needed else None
         for row in here:
             if row is not keeper:
@@ -411,11 +405,6 @@ def _one(setting: Setting, expected: str, desired: Desired, seen: Seen, portals:
     for portal in managed:
         _refuse_ineffective(todo.after, expected, portal)
     return todo
-
-
-def _key_expected(desired: Desired, setting: Setting) -> bool:
-    """A value is asked for, not the default."""
-    return setting.key not in desired.reset
 
 
 def _repair(setting: Setting, row: Row, kind: str) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Optional
 
 from .._application.catalogue import CATALOGUE
 from .._common.files import STATE, StateError
+from .._common.typed import made
 from .._transaction.memory import SETTINGS, Memory
 from .plan import MAIN, Desired, Plan, Row, Seen, View, same
 
@@ -26,8 +27,8 @@ class Kept:
     rows: tuple[Row, ...]
     overrides: Mapping[str, str]
     ours: str
-    earlier: str | None = None
-    portals: tuple[int, ...] | None = None
+    earlier: Optional[str] = None  # noqa: UP045 (Python 3.9 evaluates these)
+    portals: Optional[tuple[int, ...]] = None  # noqa: UP045
 
     @property
     def reported_keys(self) -> tuple[int, ...]:
@@ -51,7 +52,7 @@ class Section:
 
     root: str
     settings: Mapping[str, Kept]
-    asked: Desired | None = None
+    asked: Optional[Desired] = None  # noqa: UP045
 
 
 def remember(
@@ -137,31 +138,10 @@ def _kept(key: str, seen: Seen, ours: str, portals: tuple[int, ...] | None) -> K
 
 
 def _section(known: Mapping[str, Any]) -> Section:
-    asked = Desired.from_json(known["asked"]) if known.get("asked") else None
-    portals = asked.portals if asked else None
-    return Section(
-        known["root"],
-        {
-            key: Kept(
-                tuple(Row(**row) for row in one["rows"]),
-                dict(one["overrides"]),
-                one["ours"],
-                # A memory of an older version does not know these.
-                one.get("earlier"),
-                (None if one["portals"] is None else tuple(one["portals"])) if "portals" in one else portals,
-            )
-            for key, one in known["settings"].items()
-        },
-        asked,
-    )
-
-
-def _section_json(one: Section) -> dict[str, Any]:
-    return {
-        "root": one.root,
-        "settings": {key: asdict(kept) for key, kept in one.settings.items()},
-        "asked": one.asked.to_json() if one.asked else None,
-    }
+    # A memory of an older version has no portals for each setting, but those that were asked for last.
+    portals = (known.get("asked") or {}).get("portals")
+    settings = {key: {"portals": portals, **one} for key, one in known["settings"].items()}
+    return made(Section, {**known, "settings": settings})
 
 
 MEMORY = Memory(
@@ -171,7 +151,7 @@ MEMORY = Memory(
     "chamilo_settings",
     60.0,
     _section,
-    _section_json,
+    asdict,
     lambda one: one.root,
     lambda one: one.settings,
 )

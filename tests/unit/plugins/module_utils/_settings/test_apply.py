@@ -22,8 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dat
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import apply, undo_data
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Host, result
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.in_force import in_force
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Host, in_force, result
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError, desired
 
 CHECK = "security.check_password"
