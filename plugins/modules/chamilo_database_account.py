@@ -23,9 +23,9 @@ extends_documentation_fragment:
 EXAMPLES = "- chamilo.hardening.chamilo_database_account: {request: {}}\n"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Optional
+from typing import Any, Literal
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -36,33 +36,19 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.request 
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountManager
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Desired, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.login import write_login
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import Recovery
-
-NAMES = ("site", "application", "split", "backup", "clients", "listen", "tls", "elsewhere", "retire", "web_user")
 
 
 @dataclass(frozen=True)
-class Request:
-    """What ``Desired`` has, the portal, and an account that may make others where root's socket is not at hand."""
+class Request(Desired):
+    """With the portal, and an account that may make others where root's socket is not at hand."""
 
-    domain: str
-    site: str
+    domain: str = field(default="", metadata={"required": True})
     root: str = ""
     web_server: Literal["", "nginx", "apache"] = ""
     state: Literal["present", "absent"] = "present"
-    application: bool = True
-    split: bool = False
-    backup: bool = False
-    clients: Optional[Sequence[str]] = None  # noqa: UP045 (Python 3.9 evaluates it) Nothing: not checked.
-    listen: Sequence[str] = ()
-    tls: bool = False
-    elsewhere: bool = False
-    retire: bool = True
     admin_user: str = ""
     admin_password: str = field(default="", metadata={"no_log": True})
-    web_user: str = ""
-    probe: Sequence[Probe] = ()
     installation: Mapping[str, Any] = field(default_factory=dict)  # what the action plugin knows of the portal
     installation_salt: str = field(default="", metadata={"no_log": True})
 
@@ -73,8 +59,7 @@ def manager(request: Request) -> AccountManager:
     admin = None
     if request.admin_user:
         admin = account_there(portal.environment(), request.admin_user, request.admin_password)
-    desired = Desired(**{name: getattr(request, name) for name in NAMES}, probe=request.probe)
-    return AccountManager(Context(portal, desired, admin, write_login=write_login))
+    return AccountManager(Context(portal, request, admin, write_login=write_login))
 
 
 def work(request: Request, module: AnsibleModule) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 ACCESS, DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
@@ -74,11 +74,6 @@ def inherited(where: int | str) -> Acl | None:
 def parse(value: bytes) -> Acl:
     """The value of an extended attribute."""
     return Acl(tuple(_ENTRY.iter_unpack(value[len(_VERSION) :])))
-
-
-def packed(entries: Iterable[tuple[int, int, int]]) -> bytes:
-    """The value of an extended attribute with these entries."""
-    return _VERSION + b"".join(_ENTRY.pack(*entry) for entry in entries)
 
 
 def _read(where: int | str, name: str) -> Acl | None:

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Optional, Protocol
 
 from .._application import clients
 from .._application.database import SOCKET, Account, Reader, writing
@@ -42,7 +42,7 @@ class Desired:
     application: bool = True
     split: bool = False
     backup: bool = False
-    clients: Sequence[str] | None = None
+    clients: Optional[Sequence[str]] = None  # noqa: UP045 (Python 3.9 evaluates it)
     listen: Sequence[str] = ()
     tls: bool = False
     elsewhere: bool = False

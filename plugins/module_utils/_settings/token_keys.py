@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import re
 import stat
-from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -24,7 +23,6 @@ from .._common.openssl import OpenSsl
 SHIPPED_PASSPHRASE = "your_secret_passphrase"  # of the key in the sources of Chamilo
 _OTHERS = 0o006  # read or write
 _FEWEST_BITS = 2048
-_MOST_RIGHTS = {acl.OWNER: 6, acl.OTHERS: 0}  # who else is named may read
 _CONSEQUENCE = (
     "The key pair of the API's tokens is replaced, for others may have the old one: {}. Tokens that were given out are "
     "refused, so clients of the API log in once more."
@@ -117,8 +115,10 @@ class Pair:
         old = self.private
         if not old.is_file:
             return file_item(made, 0, max(group, 0), 0o640), file_item(half, 0, max(group, 0), 0o644)
-        private = replace(file_item(made, old.uid, old.gid, old.mode & 0o640), xattrs=_narrowed(old.xattrs))
-        if old.mode & 0o004 and user not in (old.uid, -1) and old.gid != group:  # PHP read it as one of the others
+        private = file_item(made, old.uid, old.gid, old.mode & 0o640)
+        listed = any(name == acl.ACCESS for name, _value in old.xattrs)
+        # PHP read it as one of the others, or by an ACL; a new one has none.
+        if (old.mode & 0o004 or listed) and user not in (old.uid, -1) and old.gid != group:
             private = file_item(made, old.uid, group, 0o640)
         here = self.public if self.public.is_file else private
         return private, file_item(half, here.uid, here.gid, (here.mode & 0o644) | 0o044)
@@ -161,17 +161,6 @@ class Pair:
             return ["-algorithm", "EC", "-pkeyopt", f"ec_paramgen_curve:{curve[1].decode()}"]
         bits = re.search(rb"\((\d+) bit\)", text)
         return ["-algorithm", "RSA", "-pkeyopt", f"rsa_keygen_bits:{max(_FEWEST_BITS, int(bits[1]) if bits else 0)}"]
-
-
-def _narrowed(xattrs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """The attributes of a key for another one. An ACL grants at most read access, and others get none."""
-    return tuple((name, _read_alone(value) if name == acl.ACCESS else value) for name, value in xattrs)
-
-
-def _read_alone(value: str) -> str:
-    entries = acl.parse(b64decode(value)).entries
-    bounded = ((kind, rights & _MOST_RIGHTS.get(kind, 4), who) for kind, rights, who in entries)
-    return b64encode(acl.packed(bounded)).decode()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import struct
 
 import pytest
 
@@ -24,6 +25,11 @@ NOBODY = 0xFFFFFFFF
 BASE = ((OWNER, 7, NOBODY), (GROUP_OF_FILE, 5, NOBODY), (OTHERS, 5, NOBODY))
 
 
+def packed(entries):
+    """The value of an extended attribute with these entries, as the kernel has it."""
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
 def test_what_the_kernel_writes_is_read(tmp_path):
     path = tmp_path / "x"
     path.write_text("")
@@ -31,7 +37,7 @@ def test_what_the_kernel_writes_is_read(tmp_path):
     value = bytes.fromhex(f"02000000 {given}")
     os.setxattr(path, "system.posix_acl_access", value)
     entries = ((OWNER, 6, NOBODY), (USER, 6, 33), (GROUP_OF_FILE, 4, NOBODY), (MASK, 6, NOBODY), (OTHERS, 4, NOBODY))
-    assert acl.access(str(path)) == Acl(entries) and acl.packed(entries) == value
+    assert acl.access(str(path)) == Acl(entries) and packed(entries) == value
     handle = os.open(path, os.O_RDONLY)
     assert acl.access(handle) == Acl(entries)
     os.close(handle)
@@ -40,7 +46,7 @@ def test_what_the_kernel_writes_is_read(tmp_path):
 
 
 def test_what_a_directory_passes_on(tmp_path):
-    os.setxattr(tmp_path, acl.DEFAULT, acl.packed(BASE))
+    os.setxattr(tmp_path, acl.DEFAULT, packed(BASE))
     assert acl.access(str(tmp_path)) is None
     given = acl.inherited(str(tmp_path))
     assert given == Acl(BASE) and given.others == 5
@@ -101,4 +107,4 @@ def let_write(path, user):
     os.chown(path, 0, 0)
     os.chmod(path, 0o755 if os.path.isdir(path) else 0o644)
     entries = ((OWNER, 6, NOBODY), (USER, 7, user), (GROUP_OF_FILE, 5, NOBODY), (MASK, 7, NOBODY), (OTHERS, 5, NOBODY))
-    os.setxattr(path, acl.ACCESS, acl.packed(entries))
+    os.setxattr(path, acl.ACCESS, packed(entries))

@@ -16,8 +16,8 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import permissions
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl as common_acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import tree
+from tests.unit.plugins.module_utils._common.test_acl import packed
 
 
 def test_links_out_of_the_site(tree_look, project):
@@ -232,7 +232,7 @@ def acl(*entries):
     given = sorted([*entries, (1, 6, 2**32 - 1), (4, 4, 2**32 - 1), (0x10, mask, 2**32 - 1)])
     if not any(kind == 0x20 for kind, _rights, _number in entries):
         given.append((0x20, 0, 2**32 - 1))
-    return common_acl.packed(given)
+    return packed(given)
 
 
 USER, OTHERS = 2, 0x20

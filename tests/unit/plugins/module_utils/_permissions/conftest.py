@@ -16,7 +16,6 @@ import types
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl as common_acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import apply, window
@@ -26,6 +25,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.sit
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import Windows
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from tests.unit.plugins.module_utils._common.test_acl import packed
 
 WEB = pwd.getpwnam("www-data")
 
@@ -118,7 +118,7 @@ def acl(user=1, rights=4):
     """user::rw- user:1:r-- group::r-- mask::r-- other::---"""
     entries = [(1, 6, 0xFFFFFFFF), (2, rights, user), (4, 4, 0xFFFFFFFF), (0x10, rights, 0xFFFFFFFF)]
     entries.append((0x20, 0, 0xFFFFFFFF))
-    return common_acl.packed(entries)
+    return packed(entries)
 
 
 ACCESS, DEFAULT = "system.posix_acl_access", "system.posix_acl_default"

@@ -14,7 +14,6 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.installation import Installation
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl as common_acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import note_written
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
@@ -23,6 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings import
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Desired, EnvFile, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import recovery
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from tests.unit.plugins.module_utils._common.test_acl import packed
 from tests.unit.plugins.module_utils._settings.conftest import OWN_SECRET, PUBLIC_PASSPHRASE, PUBLIC_SECRET, openssl
 
 # ------------------------------------------------------------------------------------------------ the file that wins
@@ -450,14 +450,15 @@ def test_halves_that_were_written_together_are_one_pair(portal):
     assert portal.set(require=env_file.REQUIRED, generate=True) == (Result(), "") and portal.ended == []
 
 
-def test_a_new_key_keeps_the_acl_of_the_old_one(portal):
+def test_a_new_key_is_readable_for_php_that_read_the_old_one_by_an_acl(portal):
     path = portal.path("config/jwt/private.pem")
     entries = ((1, 6, 2**32 - 1), (2, 4, 33), (4, 0, 2**32 - 1), (0x10, 4, 2**32 - 1), (0x20, 0, 2**32 - 1))
-    acl = common_acl.packed(entries)
+    acl = packed(entries)
     os.setxattr(path, "system.posix_acl_access", acl)
     result, problem = portal.set(require=["JWT_PASSPHRASE"], generate=True)
     assert problem == "" and path in result.files and result.consequences
-    assert os.getxattr(path, "system.posix_acl_access") == acl
+    assert os.listxattr(path) == [] and os.stat(path).st_gid == pwd.getpwnam("www-data").pw_gid
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o640
 
 
 def test_a_public_half_outside_of_the_project_is_left_alone(portal, tmp_path):

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, apply, strip, without
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
@@ -33,6 +32,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._webserver impor
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import DesiredHost, Unmarked
 from tests.tools.mangled import mangled
 from tests.unit.plugins.conftest import Files
+from tests.unit.plugins.module_utils._common.test_acl import packed
 from tests.unit.plugins.module_utils._transaction.conftest import World, interrupted, kill_points, nothing_to_do, one
 from tests.vhosts import DOMAIN, ROOT, Case, cases
 
@@ -92,7 +92,7 @@ def access(mask: int) -> bytes:
     """An access list that grants the account `nobody` that much."""
     none = 0xFFFFFFFF
     entries = [(1, 6, none), (2, mask, 65534), (4, 4, none), (16, mask, none), (32, 4, none)]
-    return acl.packed(entries)
+    return packed(entries)
 
 
 def test_an_access_list_stays(host: World) -> None:
