@@ -236,9 +236,7 @@ SITES = {
         },
         base="apache",
         site={
-            "access_files": [
-                asdict(AccessFile("/var/www/chamilo/public/intranet", (), keep="AuthConfig", listed="Order"))
-            ],
+            "access_files": [asdict(AccessFile("/var/www/chamilo/public/intranet", listed="Redirect"))],
             "php": {"time_limit": 900, "prepended_cli": "/srv/school/log.php"},
             "spellings": ["/var/www/chamilo", "/srv/chamilo"],
         },

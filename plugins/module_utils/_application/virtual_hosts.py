@@ -9,7 +9,6 @@ import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .._common.tree import Place
 from .._webserver import access_rules, apache, edits, nginx, own_host
 from .._webserver.configuration import Server
 from .._webserver.in_place import DesiredHost
@@ -75,4 +74,4 @@ def access_files(site: Site, hosts: Hosts, own: Sequence[Server]) -> tuple[Acces
         return access_rules.access_files(hosts.tree, hosts.configuration, own, kept, site.php.user)
     except OSError as problem:  # what cannot be seen may close something
         unseen = f"access rules in .htaccess files cannot be searched: {problem.strerror}"
-        return (AccessFile(site.root, (Place(site.root, 1, unseen),), lost=True),)
+        return (AccessFile(site.root, lost=unseen),)

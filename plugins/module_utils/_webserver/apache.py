@@ -242,22 +242,6 @@ class _Reader:
         return answers.get(operator, True) == desired
 
 
-class _AccessFileReader(_Reader):
-    """A .htaccess file. It includes and defines nothing; a condition that only Apache can evaluate counts as true."""
-
-    def __init__(self, modules: Iterable[str]) -> None:
-        self.modules = set(modules)
-        self.defined = {}
-        self.macros = {}
-
-    def directive(self, at: _Line, file: str, level: list[Directive]) -> None:
-        name, arguments = self.words(at.written)
-        level.append(Directive(name, tuple(arguments), file, at.number, None, at.written))
-
-    def is_true(self, name: str, arguments: Sequence[str]) -> bool:
-        return name != "ifmodule" or super().is_true(name, arguments)
-
-
 def _logical_lines(text: str) -> Iterator[_Line]:
     """Lines with continuations joined, without comments and empty ones."""
     number = start = position = 0
@@ -287,14 +271,6 @@ def parse(tree: Tree, version: str = "", modules: Iterable[str] = ()) -> Configu
     reader.configuration.modules = tuple(sorted(reader.modules))
     reader.configuration.version = version
     return reader.configuration
-
-
-def access_file(text: str, file: str, configuration: Configuration) -> list[Directive]:
-    """The directives of a .htaccess file. ValueError where Apache would refuse it."""
-    try:
-        return _AccessFileReader(configuration.modules).lines(_logical_lines(text), file)
-    except _SyntaxError as problem:
-        raise ValueError(str(problem)) from problem
 
 
 def _own_name(tree: Tree) -> list[Directive]:

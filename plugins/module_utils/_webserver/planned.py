@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .._common.markers import Mark
-from .._common.tree import Place
 from .configuration import Directive, VirtualHost
 
 
@@ -102,14 +101,8 @@ class OwnHost:
 
 @dataclass(frozen=True)
 class AccessFile:
-    """A directory whose .htaccess closes something now, or leads visitors on.
-
-    ``keep``: the AllowOverride with which it goes on doing so; empty where nothing of this collection would end it.
-    ``lost``: something would, and no AllowOverride can be written for it. ``listed``: directives that close nothing.
-    """
+    """A directory whose .htaccess closes something now, or leads visitors on, and has to go on doing so."""
 
     directory: str  # as Apache sees it
-    rules: tuple[Place, ...]
-    keep: str = ""
-    lost: bool = False
-    listed: str = ""  # the AllowOverrideList
+    listed: str = ""  # the directives by name, for AllowOverrideList
+    lost: str = ""  # why they cannot go on

@@ -86,7 +86,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Uploads:
             "limited": bool(given["chamilo_uploads_maximum_size"]),
             "file_most": portal.file_most,
             "request_most": portal.request_most,
-            "access_files": [asdict(file) for file in portal.site.access_files if file.keep],
+            "access_files": [asdict(file) for file in portal.site.access_files if not file.lost],
         },
     )
 

@@ -22,9 +22,8 @@ def test_access_rules_that_cannot_be_searched_may_close_something(host, monkeypa
     monkeypatch.setattr(virtual_hosts.access_rules, "access_files", refuse)
     site = discover("campus.test", tree=host.tree, hosted=Planned())
     (file,) = site.access_files
-    (place,) = file.rules
-    assert (file.lost, place.file, place.line) == (True, site.root, 1)
-    assert place.what == "access rules in .htaccess files cannot be searched: Permission denied"
+    assert file.directory == site.root
+    assert file.lost == "access rules in .htaccess files cannot be searched: Permission denied"
 
 
 @pytest.mark.parametrize("server", ["nginx", "apache"])

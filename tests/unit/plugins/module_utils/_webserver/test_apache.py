@@ -8,7 +8,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import apache
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen
 
 CAMPUS = "/etc/apache2/sites-available/campus.conf"
 
@@ -264,27 +264,6 @@ def test_a_file_of_a_directory_includes_and_defines_nothing(host):
     host.install("apache")
     configuration = apache.parse(host.tree, "2.4.71", ["more"])
     assert configuration.version == "2.4.71" and "more" in configuration.modules
-    text = """Define A b
-Include /etc/apache2/apache2.conf
-<IfModule mod_rewrite.c>
-RewriteEngine On
-</IfModule>
-<IfModule mod_none.c>
-Never here
-</IfModule>
-<IfDefine A>
-<If "%{HTTPS} == 'on'">
-Options ${A}
-</If>
-</IfDefine>
-Use macro
-"""
-    found = list(walk(apache.access_file(text, "/srv/.htaccess", configuration)))
-    named = [item.name for item in found if item.name not in ("if", "ifmodule", "ifdefine")]
-    assert named == ["define", "include", "rewriteengine", "options", "use"]
-    assert found[0].file == "/srv/.htaccess" and found[0].line == 1
-    with pytest.raises(ValueError, match="/srv/.htaccess:1: <if> is never closed"):
-        apache.access_file("<If x>\n", "/srv/.htaccess", configuration)
 
 
 def test_without_a_port_a_virtual_host_is_for_those_that_no_other_of_its_address_asks_for(host):
