@@ -206,14 +206,8 @@ class CallbackModule(CallbackBase):
         elif name == "guide_inventory":
             self._run.lines = list(answer.get("lines", []))
             self._run.inventory = str(answer.get("inventory", ""))
-        elif name == "config_transaction" and answer.get("deferred"):
-            section = self._section(result) or "database"
-            self._run.host(result.host.get_name()).deferred[section] = f"the restart of {answer['deferred']}"
         elif name == "backup_key" and "due" in answer:
             self._run.host(result.host.get_name()).begun = list(answer["due"])
-        elif name == "guide_preflight" and "waiting" in answer:
-            why = f"the restart of the database on {answer['waits_for']}"
-            self._run.host(result.host.get_name()).deferred.update(dict.fromkeys(answer["waiting"], why))
         elif name == "guide_preflight" and "left" in answer:
             self._run.host(result.host.get_name()).ended = True
         elif name == "guide_preflight" and "enforces" in answer:

@@ -40,7 +40,6 @@ class Request:
     discovered: bool = False  # on every host of the play
     ended: bool = False  # the run has done what it could
     degrades: bool = False  # what is in the way of a section is answered, and refused otherwise
-    waits_for: str = ""  # the host of a database whose restart is put off; nothing is checked then
 
 
 class ActionModule(CollectionAction):
@@ -49,18 +48,6 @@ class ActionModule(CollectionAction):
     def act(self, variables: dict[str, Any]) -> dict[str, Any]:
         request = self._validated(Request)
         result: dict[str, Any] = {"changed": False}
-        if request.waits_for:
-            message = (
-                f"The restart of the database on {request.waits_for} is put off (chamilo_database_restart). This "
-                "node keeps its accounts and its connection as they are, and backups are not configured."
-            )
-            return {
-                **result,
-                "waiting": ["database", "backups"],
-                "waits_for": request.waits_for,
-                "msg": message,
-                "_ansible_verbose_always": True,
-            }
         unknown = _preflight.tags(variables, [section.id for section in _controls.load().sections], self._task.tags)
         if unknown and self._only_harden():
             return {**result, "failed": True, "msg": "\n".join([*unknown, UNCHANGED])}

@@ -155,13 +155,6 @@ options:
         type: str
         choices: [reload, restart]
         default: reload
-      deferred:
-        description:
-          - While the service runs, change nothing that it would have to be loaded for, and report that as RV(deferred).
-            C(chamilo-hardening status) shows what is put off, until a run without this carries it out.
-        type: bool
-        default: false
-        version_added: 2.0.0
   listen:
     description:
       - Addresses with port on which the service must be able to listen with the new files, such as V(0.0.0.0:443) and
@@ -323,12 +316,6 @@ notes:
   returned: always
   type: list
   elements: str
-deferred:
-  description: The service whose restart is put off, and with it the whole change.
-  returned: when a change is put off
-  type: str
-  sample: mariadb
-  version_added: 2.0.0
 diff:
   description: Each file before and after.
   returned: with C(--diff)
@@ -389,8 +376,6 @@ def main() -> None:
         "recovered": outcome.recovered,
         "notes": outcome.notes,
     }
-    if outcome.deferred:
-        result["deferred"] = outcome.deferred
     if module._diff:
         result["diff"] = outcome.diff
     if failure:

@@ -53,7 +53,6 @@ class HostRun:
     changed: dict[str, int] = field(default_factory=dict)  # section (or "other") -> number of tasks
     sections: list[str] = field(default_factory=list)  # whose role ran
     enforces: list[str] = field(default_factory=list)  # and which of them are not to be undone
-    deferred: dict[str, str] = field(default_factory=dict)  # section -> the restart for which it was left
     begun: list[str] = field(default_factory=list)  # the jobs that go on on the host after the run
     controls: dict[str, str] = field(default_factory=dict)  # those that these sections enforce -> severity
     obstacles: list[dict[str, Any]] = field(default_factory=list)
@@ -235,8 +234,6 @@ def outcome(run: Run, why: str, command: str) -> dict[str, Any]:
 def _state(host: HostRun, section: str) -> str:
     if section in host.left:
         return "left"
-    if section in host.deferred:
-        return "waiting"
     return "enforced" if section in host.sections and not (host.failed or host.unreachable) else "not looked at"
 
 
@@ -283,13 +280,12 @@ def _top(run: Run) -> Iterable[str]:
         elif run.playbook == "harden" and run.failed and not (host.sections or host.changed):
             yield f"{name}: left as it was: the run ended before its turn."
         elif run.playbook in ("harden", "restore"):
-            waits = _waits(host)
-            nothing = " Otherwise nothing to change." if waits or host.left else " nothing to change."
-            yield f"{name}:{_left(host)}{waits}{_changes(run, host) or nothing}{'' if run.check else _active(host)}"
+            nothing = " Otherwise nothing to change." if host.left else " nothing to change."
+            yield f"{name}:{_left(host)}{_changes(run, host) or nothing}{'' if run.check else _active(host)}"
 
 
 def _severity(host: HostRun) -> int:
-    return 0 if host.failed or host.unreachable else 1 if host.left else 2 if host.deferred else 3
+    return 0 if host.failed or host.unreachable else 1 if host.left else 2
 
 
 def _changes(run: Run, host: HostRun) -> str:
@@ -300,20 +296,13 @@ def _changes(run: Run, host: HostRun) -> str:
     return f" {number} change{'s' * (number != 1)}{' to make' if run.check else ''}: {where}."
 
 
-def _waits(host: HostRun) -> str:
-    """What is not active for want of a restart. It comes first: a line is limited."""
-    waiting = [name for name in host.deferred if name in host.enforces]
-    reasons = ", ".join(dict.fromkeys(host.deferred[name] for name in waiting))
-    return f" Not active: {', '.join(waiting)} ({reasons} is put off)." if waiting else ""
-
-
 def _left(host: HostRun) -> str:
-    """What is in the way of these, or failed in them. It comes first, as what waits does."""
+    """What is in the way of these, or failed in them. It comes first: a line is limited."""
     return f" Not enforced: {', '.join(host.left)}." if host.left else ""
 
 
 def _active(host: HostRun) -> str:
-    kept = {*host.deferred, *host.left, *(["backups"] if host.begun else [])}
+    kept = {*host.left, *(["backups"] if host.begun else [])}
     active = [name for name in host.enforces if name in host.sections and name not in kept]
     if not active:
         return ""

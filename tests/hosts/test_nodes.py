@@ -107,33 +107,6 @@ def report_of(topology: Topology) -> dict[str, dict[str, str]]:
     return {host["name"]: {row["id"]: row["status"] for row in host["controls"]} for host in report["hosts"]}
 
 
-def test_the_restart_of_the_database_can_be_put_off(topology: Topology) -> None:
-    started = "systemctl show -p ExecMainStartTimestamp mariadb"
-    before = topology["store"].run(started).stdout
-    with Visitors(topology.address) as visitors:
-        first = topology.run("harden", chamilo_database_restart="later")
-    assert visitors.asked > 100 and visitors.failed == []
-    assert all(first.changed[name] for name in WEB), first.changed
-    output = " ".join(first.output.split())
-    for name in WEB:
-        assert f"{name}: Not active: database, backups (the restart of the database on store is put off)." in output
-    assert "store: Not active: database (the restart of mariadb is put off)." in output
-    again = topology.run("harden", chamilo_database_restart="later")
-    assert again.changed == dict.fromkeys(NODES, 0), changed(again.output)
-    assert topology["store"].run(started).stdout == before
-    status = topology["store"].run("chamilo-hardening status").stdout
-    assert "PUT OFF: The restart of mariadb is put off since " in status
-    topology.run("audit")
-    report = json.loads((topology.directory / "report/report.json").read_text())
-    (evidence,) = [
-        row["evidence"]
-        for host in report["hosts"]
-        for row in host["controls"]
-        if (host["name"], row["id"]) == ("store", "database_bind")
-    ]
-    assert "The restart of mariadb is put off" in evidence
-
-
 def test_a_portal_is_hardened_while_it_is_used(topology: Topology) -> None:
     # Each node is out of service while it is changed: only the restart of the database is seen.
     with Visitors(topology.address) as visitors:
@@ -141,7 +114,6 @@ def test_a_portal_is_hardened_while_it_is_used(topology: Topology) -> None:
     assert visitors.asked > 100
     assert [one for one in visitors.failed if one[0] - visitors.failed[0][0] > RESTART] == [], visitors.failed
     assert all(first.changed[name] for name in (*WEB, "store")), first.changed
-    assert "PUT OFF" not in topology["store"].run("chamilo-hardening status").stdout
     with Visitors(topology.address) as visitors:
         again = topology.run("harden")
     assert again.changed == dict.fromkeys(NODES, 0), changed(again.output)

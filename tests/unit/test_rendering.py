@@ -241,7 +241,6 @@ UNREACHED = {
     "Create the account for backups": "only where the role backups runs without database before it",
     "Discover the host": "no host is touched by it",
     "Refuse to ban where only a proxy visits": "ends the run: test_obstacles",
-    "Report that this node waits for the restart of the database": "only where it is put off: the plan's own test",
     "Refuse to cut the web nodes off": "ends the run: tests/hosts/test_database.py",
     "Refuse a virtual host that cannot be written to": "ends the run: tests/hosts/test_access_rules.py",
     "Refuse to install the scanner on a host that is too small for it": "ends the run: the plan's own test",

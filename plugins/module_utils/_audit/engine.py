@@ -15,11 +15,11 @@ from .._application.declared import SECTIONS
 from .._application.observer import Observer
 from .._brute_force.forecast import BANS, Rules, forecast
 from .._common import files
-from .._common.control import FAIL, NOT_ASSESSED, PASS, Finding, checks, observe
+from .._common.control import FAIL, NOT_ASSESSED, Finding, checks, observe
 from .._common.errors import HardeningError
 from .._transaction import damage
 from .._transaction.memory import SETTINGS, kept
-from .._transaction.store import Store, put_off
+from .._transaction.store import Store
 
 # Each import registers the checks of its section. One by one, or they would not travel to the host.
 from . import (  # noqa: F401 (they register) pylint: disable=unused-import
@@ -55,25 +55,19 @@ def foretold(observer: Observer, findings: Mapping[str, Finding]) -> dict[str, A
 
 
 def explained(site: str, findings: Mapping[str, Finding]) -> dict[str, Finding]:
-    """The findings; what fails for lines of ours that are gone from a virtual host, or are put off, reports it."""
-    deferred: list[str] = []
+    """The findings; what fails for lines of ours that are gone from a virtual host, reports it."""
     try:
         state = Store(files.STATE).peek() if os.geteuid() == 0 else {}
         lost = damage.lost(state) if state else {}
         messages = [sentence for name, sentences in lost.items() if name.endswith(f":{site}") for sentence in sentences]
-        deferred = put_off(state) if state else []
     except (HardeningError, OSError) as problem:
         messages = [str(problem)]
-    return {control: _explained(control, found, messages, deferred) for control, found in findings.items()}
+    return {control: _explained(control, found, messages) for control, found in findings.items()}
 
 
-def _explained(control: str, found: Finding, lost: Sequence[str], deferred: Sequence[str]) -> Finding:
+def _explained(control: str, found: Finding, lost: Sequence[str]) -> Finding:
     if found.status == FAIL and control.startswith(("https_", "headers_")):
         return replace(found, evidence=" ".join([found.evidence, *lost]))
-    # Of all that is loaded by a restart, these controls observe what is active.
-    if found.status in (FAIL, PASS) and control in ("database_bind", "database_audit_log") and deferred:
-        waits = " ".join(deferred) if found.status == FAIL else ""
-        return replace(found, evidence=" ".join([found.evidence, *deferred]), waits=waits)
     return found
 
 

@@ -34,7 +34,6 @@ from .._transaction import damage, our_lines, repair
 from .._transaction.job import Outcome
 from .._transaction.memory import Memory
 from .._transaction.repair import Repairing
-from .._transaction.store import put_off
 from .._updates import releases
 from .._uploads import antivirus
 from . import audit, display, former_pool, integrity, session, update
@@ -61,8 +60,8 @@ back, and what a service has not loaded is loaded. The next run of the playbook 
 
 STATUS = """\
 Shows which sections are active, since when, which of their files were edited by hand since, which are not because
-no virtual host includes them, whether a run was interrupted or the web server still has to load something, which
-restart is put off, how old the list of vulnerabilities is, and when the feed of releases was last read."""
+no virtual host includes them, whether a run was interrupted or the web server still has to load something, how
+old the list of vulnerabilities is, and when the feed of releases was last read."""
 
 DAILY = """\
 Runs the daily tasks of this host, and sends alerts to chamilo_alert_mail and chamilo_alert_webhook about what an
@@ -457,8 +456,6 @@ def _status(options: argparse.Namespace, engine: Repairing) -> int:
         print("Its files are rolled back by a timer, at the next boot, or now by: chamilo-hardening repair")
     for service in known["pending"]:
         print(f"\nNOT LOADED: {service} has not read its present files. Try: chamilo-hardening repair")
-    for sentence in known["deferred"]:
-        print(f"\nPUT OFF: {sentence}")
     active, idle = display.sections(known)
     print("\nActive:" if active else "\nNo section is active.")
     print(*(f"  {line}" for line in active), sep="\n", end="\n" * bool(active))
@@ -506,7 +503,6 @@ def status(engine: Repairing, version: str) -> dict[str, Any]:
         "running": running,
         "interrupted": {key: interrupted[key] for key in ("name", "since")} if interrupted else None,
         "pending": sorted(state["pending"]),
-        "deferred": put_off(state),
         "restores": _restores(),
         "backups": _backups(),
         "unread": monitoring_daily.unread(),

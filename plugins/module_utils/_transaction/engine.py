@@ -18,7 +18,7 @@ from typing import Any
 
 from .._common.files import STATE, Item, Tree, now
 from .._common.in_force import InForce
-from . import deferral, marked, observed, our_lines
+from . import marked, observed, our_lines
 from .difference import compare, restored
 from .job import Change, Job, Load, Outcome, TransactionError
 from .judgement import Before, judge, plain
@@ -49,8 +49,6 @@ class Engine(Writing):
             changes += [*edits, *marked.restored(state, plan.name, changes, outcome)[0]]
             if interrupted:
                 outcome.notes.append(f"A run of {interrupted['name']} did not finish; its files would be rolled back.")
-            if deferral.is_due(plan, changes, self.machine, outcome):
-                changes = []
             outcome.changed = bool(changes or interrupted or state["pending"])
             if changes and plan.load and plan.load.action == "restart":
                 words = f"{plan.load.service} would be restarted: requests that need it fail for that moment.\n"
@@ -68,11 +66,6 @@ class Engine(Writing):
         back = restored(self.store, state, plan, outcome, {})
         freed, tracked = marked.restored(state, plan.name, [*changes, *back], outcome)
         job = self._job(state, plan, [*changes, *edits, *freed], back, keep, known, tracked)
-        deferred = deferral.noted(state, plan, job.changes, self.machine, outcome)
-        if deferred != state["deferred"]:
-            self._commit(state, {**state, "deferred": deferred})
-        if outcome.deferred:
-            return
         self._keep_written([*map(as_item, plan.files), *(change.new for change in job.changes)], known)
         if job.changes:
             self._carry_out(state, job, outcome)
@@ -129,7 +122,6 @@ class Engine(Writing):
         with self.store.lock(f"undo {name}", LOCK_SECONDS):
             state = self.store.peek()
             self._recover(state, outcome.recovered)
-            state["deferred"].pop(name, None)
             if name not in state["records"]:
                 raise TransactionError(f"Nothing of {name} is active here: there is nothing to undo.")
             self._or_repaired(state, outcome, lambda: self._undo(state, name, outcome))

@@ -36,7 +36,6 @@ class Load:
 
     service: str
     action: Literal["reload", "restart"] = "reload"
-    deferred: bool = False  # nothing changes while a service runs that would have to be loaded for it
 
 
 @dataclass
@@ -48,7 +47,6 @@ class Outcome:
     loaded: bool = False
     recovered: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    deferred: str = ""  # the service whose restart is put off, and with it the whole change
     diff: list[dict[str, str]] = field(default_factory=list)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from .._common import tree as files
 from .._common.files import Item, StateError, Tree
 from .._common.markers import MarkerError, strip
-from . import deferral, marked
+from . import marked
 from .difference import diff, private
 from .engine import Engine
 from .job import Change, Job, Load, Outcome, TransactionError
@@ -91,11 +91,7 @@ class Repairing(Engine):
         problems = []
         jobs = [job(self.store, state, names, outcome) for _service, names in services(state)]
         for one in jobs:
-            if one.load and one.changes and deferral.put_off(one.load, self.machine):
-                outcome.notes.append(
-                    f"{one.name} is not repaired: {one.load.service} is not to be restarted by itself."
-                )
-            elif one.changes:
+            if one.changes:
                 try:
                     self._carry_out(state, one, outcome)
                 except TransactionError as problem:

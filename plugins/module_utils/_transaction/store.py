@@ -53,7 +53,6 @@ class Store(HostLock):
             "serial": 0,
             "open": None,
             "pending": {},
-            "deferred": {},
             "directories": [],
             "records": {},
             "left": {},
@@ -134,12 +133,3 @@ def copies(state: Mapping[str, Any]) -> list[str]:
 def tracked(state: Mapping[str, Any]) -> set[str]:
     """The files of all sections."""
     return {path for record in state["records"].values() for path in record["files"]}
-
-
-def put_off(state: Mapping[str, Any]) -> list[str]:
-    """What is put off on this host, a sentence each."""
-    return [
-        f"The restart of {entry['service']} is put off since {entry['since'][:16].replace('T', ' ')} UTC, so of {name} "
-        f"this is not active: {', '.join(entry['files'])}."
-        for name, entry in sorted(state["deferred"].items())
-    ]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from . import database
 from .portal import PACKAGES, Portal
 from .shapes import File, Plan, Transaction
 
@@ -21,7 +20,6 @@ BEHIND = "chamilo-hardening-first"  # units of systemd
 @dataclass(frozen=True)
 class Backups(Plan):
     present: bool
-    waits: bool  # for an account in a database whose restart is put off
     first: bool  # before anything else is changed
     main: Transaction
     now: Sequence[Sequence[str]]  # the commands to run at once, as soon as it is known which jobs never succeeded
@@ -29,14 +27,12 @@ class Backups(Plan):
 
 def plan(portal: Portal, given: Mapping[str, Any]) -> Backups:
     present = portal.leads and given["chamilo_backups_state"] == "present"
-    waits = present and database.waits(portal, given)
     drills = portal.enforced("backups_restore_tested")
     first = present and bool(given.get("_chamilo_backups_before"))  # the playbook harden sets it
     due = given.get("__chamilo_backups_key", {}).get("due", [])
     configuration = _configuration(portal, given, drills)
     return Backups(
         present=present,
-        waits=waits,
         first=first,
         packages=portal.missing(*PACKAGES["backups"]) if present else [],
         main=Transaction(

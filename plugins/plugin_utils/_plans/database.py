@@ -34,7 +34,6 @@ class Database(Plan):
     addresses: Sequence[str]  # on which it listens
     serves: bool  # this host is there for the database alone
     server: str  # the host of the inventory that may run the database of this web node
-    waits: bool  # the restart by which that host would serve this node is put off
     retire: bool  # no other node needs the old account there any more
     subject: str  # the names for which the certificate of this host is, where it serves the database
     main: Transaction
@@ -59,7 +58,6 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Database:
     # to insist on it would be cut off.
     file = "/etc/mysql/mariadb.conf.d/zz-chamilo-hardening.cnf"
     desired = present and (bind or audit or not web)
-    later = given["chamilo_database_restart"] == "later"
     return Database(
         domain=portal.domain,
         account=account,
@@ -70,14 +68,13 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Database:
         addresses=addresses,
         serves=not web,
         server=stores[0] if present and stores else "",
-        waits=waits(portal, given),
         retire=all(_moved(portal, given, node) for node in portal.node["web"] if node != given["inventory_hostname"]),
         subject=_subject(portal, given) if not web else "",
         main=Transaction(
             "database",
             [File(file, "mariadb.cnf.j2") if desired else File(file, absent=True)],
             [["mariadbd", "--verbose", "--help"]],
-            Load("mariadb", "restart", deferred=later),
+            Load("mariadb", "restart"),
             probe,
             # Tried before anything is changed: a database that cannot listen there would not start.
             listen=[f"[{one}]:3306" if ":" in one else f"{one}:3306" for one in addresses] if present else [],
@@ -93,13 +90,6 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Database:
             "authority": AUTHORITY,
         },
     )
-
-
-def waits(portal: Portal, given: Mapping[str, Any]) -> bool:
-    """Whether this web node needs what its database, on another host, gets by a restart that is put off."""
-    store = given["hostvars"].get(portal.node["database"][0], {}) if portal.is_web and portal.node["database"] else {}
-    deferred = (store.get("__chamilo_database_listening") or {}).get("deferred")
-    return bool(deferred and (given.get("__chamilo_database_account") or {}).get("needs_admin"))
 
 
 def _moved(portal: Portal, given: Mapping[str, Any], node: str) -> bool:

@@ -112,25 +112,6 @@ def test_what_changed_and_what_is_active() -> None:
     ]
 
 
-def test_what_waits_for_a_restart_comes_first_and_is_not_active() -> None:
-    enforces = ["headers", "database", "backups"]
-    there = "the restart of the database on db.test"
-    many = dict.fromkeys((f"section{number}" for number in range(15)), 11)
-    hosts = {
-        "other.test": _screen.HostRun({}, ["headers"], enforces),
-        "a.test": _screen.HostRun(many, ["headers", "database"], enforces, {"database": "the restart of x"}),
-        "b.test": _screen.HostRun({}, enforces, enforces, {"database": there, "backups": there}),
-        "c.test": _screen.HostRun({}, ["database"], ["database"], {"database": there, "backups": there}),
-    }
-    text = " ".join(" ".join(_screen.lines(run(hosts=hosts), "Next", "x")).split())
-    assert text.startswith("a.test: Not active: database (the restart of x is put off). 165 changes: section0 11, ")
-    for line in (
-        f"b.test: Not active: database, backups ({there} is put off). Otherwise nothing to change. Active: headers.",
-        f"c.test: Not active: database ({there} is put off). Otherwise nothing to change. other.test: ",
-    ):
-        assert line in text
-
-
 def test_what_the_host_goes_on_with_is_open_and_waits() -> None:
     severities = {"backups_database": "high", "backups_restore_tested": "medium", "https_tls": "high"}
     host = _screen.HostRun({"backups": 2}, ["https", "backups"], ["https", "backups"], begun=["backup", "drill"])

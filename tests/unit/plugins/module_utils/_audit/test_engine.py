@@ -4,17 +4,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import checks, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import checks, failed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
 
 LOOK = Observer(Site("campus.test", portal_names=("campus.test",)), {})
@@ -43,20 +39,6 @@ def test_damaged_undo_data_is_a_warning_and_the_audit_goes_on(monkeypatch: pytes
     monkeypatch.setitem(checks, "headers_csp", lambda _observer: failed("Not sent."))
     audit = engine.audit("campus", LOOK, ["headers"])
     assert audit.warnings == ["state.json is damaged."] and audit.findings["headers_csp"].status == "fail"
-
-
-def test_what_is_put_off_is_reported_where_it_is_observed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    deferred = {"database": {"service": "mariadb", "since": "2026-01-02T03:04:05Z", "files": ["/etc/mysql/x.cnf"]}}
-    Store(str(tmp_path)).commit({"deferred": deferred})
-    monkeypatch.setattr(files, "STATE", str(tmp_path))
-    monkeypatch.setattr(engine.os, "geteuid", lambda: 0)
-    sentence = "The restart of mariadb is put off since 2026-01-02 03:04 UTC, so of database this is not active: "
-    for made, waits in ((failed("It listens."), f"{sentence}/etc/mysql/x.cnf."), (passed("It listens."), "")):
-        monkeypatch.setitem(checks, "database_bind", lambda _observer, made=made: made)
-        found = engine.audit("campus", LOOK, ["database"]).findings
-        assert found["database_bind"].evidence == f"It listens. {sentence}/etc/mysql/x.cnf."
-        assert found["database_bind"].waits == waits
-        assert sentence not in found["database_account"].evidence
 
 
 def test_what_other_accounts_than_root_cannot_know_is_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -553,11 +553,3 @@ def test_status_names_lists_that_wait_for_a_person(desk: Desk, monkeypatch: pyte
     (desk.root / "left_behind.json").write_text(json.dumps(known))
     _code, out, _err = desk.type("status")
     assert "integrity lists):\n  campus: 2 lines, as listed on 1970-01-01\n" in out and "shop" not in out
-
-
-def test_status_shows_what_was_put_off(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = program_main.status
-    monkeypatch.setattr(
-        program_main, "status", lambda *given: {**seen(*given), "deferred": ["mariadb is to be restarted."]}
-    )
-    assert "\nPUT OFF: mariadb is to be restarted.\n" in desk.type("status")[1]

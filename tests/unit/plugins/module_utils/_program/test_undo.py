@@ -65,7 +65,7 @@ def test_each_kind_reads_what_the_first_release_wrote(state: str) -> None:
     ]
     kept = KINDS[0].memory.recall(state)["passwords:campus"]
     assert kept.asked is None and kept.settings["security.check_password"].earlier is None
-    assert Store(state).peek() == {**OLD["state.json"], "left": {}, "deferred": {}}
+    assert Store(state).peek() == {**OLD["state.json"], "left": {}}
     accounts = UndoData(f"{state}/database-campus.json", lambda _step: None)
     accounts.load()
     assert accounts.known == OLD["database-campus.json"]

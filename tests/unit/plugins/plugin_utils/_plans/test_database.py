@@ -92,29 +92,6 @@ def test_the_old_account_goes_with_the_last_node_that_needs_it(host, site, other
 
 
 @pytest.mark.parametrize(
-    ("deferred", "needs_admin", "backups"), [("mariadb", True, True), ("mariadb", False, False), ("", True, False)]
-)
-def test_a_web_node_waits_for_the_restart_that_is_put_off(host, site, deferred, needs_admin, backups):
-    """Without it, its accounts would insist on a certificate that the database does not show yet."""
-    answer = {"__chamilo_database_listening": {"deferred": deferred}}
-    given = {
-        **WEB,
-        "hostvars": {"db.test": {**STORE["db.test"], **answer}},
-        "__chamilo_database_account": {"needs_admin": needs_admin},
-        "__chamilo_common_info": {"site": site},
-    }
-    assert planned(host, "database", **given)["waits"] is backups
-    assert planned(host, "backups", **given)["waits"] is backups
-    assert planned(host, "database", **{**given, **ALONE, **BIND})["waits"] is False
-
-
-def test_the_restart_is_put_off_where_that_is_asked_for(host, site):
-    assert of(host, site)["main"]["load"] == {"service": "mariadb", "action": "restart"}
-    later = of(host, site, chamilo_database_restart="later")["main"]["load"]
-    assert later == {"service": "mariadb", "action": "restart", "deferred": True}
-
-
-@pytest.mark.parametrize(
     ("given", "lines"),
     [
         ({}, ["bind-address = 127.0.0.1"]),
