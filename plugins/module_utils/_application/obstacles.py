@@ -20,7 +20,6 @@ from .._common.naming import HOST_NAME
 from .._common.open_basedir import PREPENDED
 from .._common.tree import Tree
 from .._host.accounts import group_name
-from .._webserver.own_host import twice
 from .declared import SECTIONS
 from .discovery import unfit
 from .obstacle import Obstacle
@@ -100,9 +99,6 @@ def obstacles(site: Site, host: Host, desired: Desired) -> list[Obstacle]:
     found += _without_pool(site)
     if desired.vhost in site.own_host.refused:
         found.append(Obstacle(site.own_host.refused[desired.vhost], SERVED))
-    found += [
-        Obstacle(why, SERVED) for why in filter(None, [twice(site.domain, site.serving, desired.vhost, desired.once)])
-    ]
     if host.certificate:
         found.append(Obstacle(host.certificate, ("https",)))
     if host.unreachable:

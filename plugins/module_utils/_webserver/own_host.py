@@ -11,7 +11,7 @@ from __future__ import annotations
 import fnmatch
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .._common.tree import Place
@@ -79,31 +79,6 @@ def refused(
     ]
     why = {"include": lost, "managed": [*managed, *first, *lost], "auto": [*automatic, *lost]}
     return {value: " ".join(reasons) for value, reasons in why.items() if reasons}
-
-
-def twice(domain: str, serving: Sequence[VirtualHost], desired: str, ours: Mapping[str, str]) -> str:
-    """Why our drop-ins do not fit into the virtual host that its owner keeps, or an empty text.
-
-    ``desired``: chamilo_https_vhost, where it counts. ``ours``: what ours say of directives that nginx takes
-    once in a server block. Where its owner says the same in all of them, ours need not.
-    """
-    if desired != "include":
-        return ""
-    wrong: list[Place] = []
-    for name, value in ours.items():
-        messages = [place for host in serving for place in host.once if place.what.split()[0] == name]
-        same = [place for place in messages if place.what.lower() == f"{name} {value}".lower()]
-        if len(same) < len(messages) or 0 < len(messages) < len(serving):
-            wrong += messages
-    if not wrong:
-        return ""
-    places = _written(_sorted(wrong))
-    named = sorted({place.what.split()[0] for place in wrong})
-    instead = " and ".join(f'"{name} {ours[name]};"' for name in named)
-    return (
-        f"The virtual host of {domain} sets what nginx accepts once, and what the line that includes our files sets as "
-        f"well: {places}. Remove these lines from it: our files set {instead} in all of it."
-    )
 
 
 def kept(web_server: str, serving: Iterable[Server]) -> tuple[tuple[str, ...], tuple[str, ...]]:

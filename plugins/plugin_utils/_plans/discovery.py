@@ -16,6 +16,7 @@ from .. import _obstacles
 from . import headers as section_headers
 from . import sessions as section_sessions
 from .portal import PACKAGES, Portal
+from .served import HIDDEN, PROXIES
 from .shapes import Plan
 
 PREFIX = "chamilo.hardening."
@@ -25,9 +26,6 @@ WEB = ("updates", "https", "permissions", "sessions", "headers", "uploads")
 RIGHTS = ("permissions_code", "permissions_var", "permissions_env", "permissions_config")
 # A package manager is slow to report a missing package: it is asked once.
 ALL_PACKAGES = [name for names in PACKAGES.values() for name in names]
-# What nginx takes once in a server block.
-HIDDEN = {"server_tokens": "off"}
-PROXIES = {"real_ip_header": "X-Forwarded-For", "real_ip_recursive": "on"}
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,9 @@ from ...module_utils._webserver.configuration import Listen, VirtualHost
 from .. import _discovered, _portals
 
 SERVICES = {"nginx": "nginx", "apache": "apache2"}
+# What nginx takes once in a server block, as our files set it.
+HIDDEN = {"server_tokens": "off"}
+PROXIES = {"real_ip_header": "X-Forwarded-For", "real_ip_recursive": "on"}
 TESTS = {"nginx": [["nginx", "-t"]], "apache": [["apache2ctl", "configtest"]]}
 
 
@@ -130,10 +133,15 @@ class Served:
 
     @property
     def messages(self) -> list[str]:
-        """What nginx takes once in a server block, and its owner sets already where his stays."""
+        """What nginx takes once in a server block, and its owner sets as ours do. It refuses another value itself."""
         if self.vhost != "include":
             return []
-        return [line.what.split()[0] for host in self.site.serving for line in host.once]
+        known = [{place.what.lower() for place in host.once} for host in self.site.serving]
+        return [
+            name
+            for name, value in {**HIDDEN, **PROXIES}.items()
+            if all(f"{name} {value}".lower() in lines for lines in known)
+        ]
 
     @property
     def answers(self) -> bool:

@@ -11,7 +11,6 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.virtual_hosts import Planned
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.own_host import twice
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
 from tests.vhosts import DOMAIN, cases
 
@@ -207,68 +206,6 @@ def test_our_own_redirect_in_an_owners_virtual_host_is_none_of_his(host):
     assert found(host).redirected
     host.write(f"{drop_ins}/https.conf", f"# Managed by Ansible: chamilo.hardening, section https.\n{rule}")
     assert not found(host).redirected
-
-
-# -------------------------------------------------------------------------------------------- an owner's include line
-
-
-LINE = "include /etc/nginx/sites-available/chamilo-campus_test.d/*.conf;"
-SERVERS = """server {{
- listen 80;
- server_name campus.test;
- {}
-}}
-server {{
- listen 443 ssl;
- server_name campus.test;
- {}
-}}
-"""
-OURS = {"server_tokens": "off", "real_ip_header": "X-Forwarded-For", "real_ip_recursive": "on"}
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "wrong"),
-    [
-        ("", "", []),
-        ("gzip off;", "gzip off;", []),
-        ("server_tokens off;", "server_tokens off;", []),
-        (
-            "server_tokens off; real_ip_header x-forwarded-for;",
-            'server_tokens "off"; real_ip_header X-Forwarded-For;',
-            [],
-        ),
-        ("server_tokens on;", "server_tokens off;", ["line 4: server_tokens on", "line 9: server_tokens off"]),
-        ("", "server_tokens off;", ["line 9: server_tokens off"]),
-        (
-            "",
-            "real_ip_header X-Real-IP; server_tokens off;",
-            ["line 9: real_ip_header X-Real-IP", "line 9: server_tokens off"],
-        ),
-        (
-            "real_ip_recursive off;",
-            "real_ip_recursive off;",
-            ["line 4: real_ip_recursive off", "line 9: real_ip_recursive off"],
-        ),
-    ],
-)
-def test_what_nginx_takes_once_is_named_where_its_owner_reports_something_else(host, first, second, wrong):
-    ready(host, "nginx")
-    file = host.site("nginx", SERVERS.format(first + LINE, second + LINE))
-    serving = discover("campus.test", tree=host.tree).serving
-    output = twice("campus.test", serving, "include", OURS)
-    assert [place for place in wrong if f"{file} {place}" not in output] == []
-    assert bool(output) is bool(wrong)
-    assert not wrong or "Remove these lines from it: our files set " in output
-    assert twice("campus.test", serving, "include", {}) == "", "we say nothing"
-
-
-@pytest.mark.parametrize(("desired", "asked"), [("", False), ("auto", False), ("managed", False), ("include", True)])
-def test_only_where_its_owner_includes_our_files_it_counts_what_he_reports(host, desired, asked):
-    ready(host, "nginx")
-    host.site("nginx", SERVERS.format("server_tokens on;", "server_tokens on;"))
-    output = twice("campus.test", discover("campus.test", tree=host.tree).serving, desired, OURS)
-    assert ('our files set "server_tokens off;"' in output) is asked
 
 
 def test_each_obstacle_in_an_owners_virtual_host_is_reported_with_its_place_and_remedy(host):
