@@ -1,20 +1,20 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a certificate and a key on this host can serve a name, found out by a handshake with ourselves in memory."""
+"""Whether a certificate and a key on this host can serve a name."""
 
 from __future__ import annotations
 
 import ssl
+import time
 
-_PARTIAL_CHAIN = 0x80000  # ssl.VERIFY_X509_PARTIAL_CHAIN has a name from Python 3.10 on
-_ROUNDS = 10
+from .._common import x509
 
 
 def complaint(certificate: str, key: str, domain: str) -> str:
     """What is wrong with the pair, in a sentence that names the variable; an empty text when it can serve the name.
 
-    The certificates in the file are trusted for the question: whether others trust them is seen on the wire.
+    Whether others trust it is seen on the wire.
     """
     for variable, path in (("certificate_file", certificate), ("certificate_key_file", key)):
         if not path:
@@ -31,15 +31,14 @@ def complaint(certificate: str, key: str, domain: str) -> str:
             )
 
     names = f'chamilo_https_certificate_file is "{certificate}"'
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client.verify_flags |= _PARTIAL_CHAIN
     try:
-        client.load_verify_locations(certificate)
-    except ssl.SSLError:
+        with open(certificate, encoding="utf-8", errors="replace") as file:
+            found = x509.first_of(file.read())
+    except x509.CertificateError:
         return f"{names}, which contains no certificate in PEM form. Set it to the full chain, the site's own first."
     try:
-        server.load_cert_chain(certificate, key, password=_no_password)
+        # Else OpenSSL would ask for a password on the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=lambda: "")
     except ssl.SSLError as problem:
         if problem.reason == "KEY_VALUES_MISMATCH":
             why = "does not belong to the certificate"
@@ -49,34 +48,10 @@ def complaint(certificate: str, key: str, domain: str) -> str:
             f'chamilo_https_certificate_key_file is "{key}", which {why}. '
             f'Set it to the private key of "{certificate}", without a passphrase.'
         )
-    try:
-        _shake_hands(server, client, domain)
-    except ssl.SSLCertVerificationError as problem:
-        why = problem.verify_message.rstrip(".")
-        return f'{names}, which cannot serve "{domain}": {why}. Set it to a certificate for that name.'
-    except ssl.SSLError as problem:
-        why = str(getattr(problem, "reason", "") or problem.strerror)
-        return f'{names}, which cannot serve "{domain}": {why}. Set it to a certificate clients accept.'
-    return ""
-
-
-def _no_password() -> str:
-    return ""  # else OpenSSL would ask on the terminal
-
-
-def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, domain: str) -> None:
-    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ends = [
-        client.wrap_bio(to_client, to_server, server_hostname=domain),
-        server.wrap_bio(to_server, to_client, server_side=True),
-    ]
-    for _round in range(_ROUNDS):
-        for end in tuple(ends):
-            try:
-                end.do_handshake()
-                ends.remove(end)
-            except ssl.SSLWantReadError:
-                pass  # it is the other end's turn
-        if not ends:
-            return
-    raise ssl.SSLError(ssl.SSL_ERROR_SSL, "the handshake does not end")
+    if not found.covers(domain):
+        why = f"it is for {', '.join(found.names) or 'no name'}. Set it to a certificate for that name."
+    elif not found.not_before <= time.time() < found.not_after:
+        why = "it is out of date. Renew it."
+    else:
+        return ""
+    return f'{names}, which cannot serve "{domain}": {why}'
