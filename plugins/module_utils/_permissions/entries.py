@@ -38,9 +38,7 @@ class Entries:
         if kind == stat.S_IFREG:
             return self.file(handle, name, directory, place, root)
         path = f"{directory}/{name}" if directory else name
-        if kind == stat.S_IFLNK:
-            self._link(handle, name, path, place, status)
-        else:
+        if kind != stat.S_IFLNK:  # its owner and mode mean nothing, and where it leads is for the audit to report
             self._special(path, place, status, kind)
         return False
 
@@ -73,34 +71,6 @@ class Entries:
                 mode & 0o002 or (mode & 0o020 and want.group in self._at.tree.order.web_groups)
             )
         return self._at.tree.loose(os.fstat(handle), handle)
-
-    def _link(self, handle: int, name: str, path: str, place: Place, status: os.stat_result) -> None:
-        """Its owner and mode mean nothing; where the web user's leads may be a trap."""
-        web = self._at.tree.order.web
-        if status.st_uid != web:
-            return
-        try:
-            target = os.readlink(name, dir_fd=handle)
-        except OSError:
-            return
-        leads = os.path.normpath(os.path.join("/", os.path.dirname(path), target))
-        # Within the tree a path cannot climb above it.
-        depth = 0
-        for part in (os.path.dirname(path) + "/" + target).split("/"):
-            depth += {"": 0, ".": 0, "..": -1}.get(part, 1)
-            if depth < 0:
-                break
-        top = self._at.tree.order.path.rstrip("/") + "/"
-        if target.startswith("/") or depth < 0:
-            whole = os.path.normpath(target) if target.startswith("/") else f"..{leads}"
-            if not f"{whole}/".startswith(top):
-                self._at.found.refuse(path, f"a link of the web user's that leads out of the tree, to {shown(target)}")
-                return
-            leads = f"{whole}/".removeprefix(top)
-        want, there = place.want, self._at.tree.policy.of(leads.strip("/")).want
-        if want and there and want.owner != web and there.owner == web:
-            why = f"a link of the web user's that leads to what it can change, {shown(target)}"
-            self._at.found.refuse(path, f"{why}; remove it, or, if it is right, chown -h root")
 
     def _special(self, path: str, place: Place, status: os.stat_result, kind: int) -> None:
         what = _NAMELESS.get(kind, "no file")

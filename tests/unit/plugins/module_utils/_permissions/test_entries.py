@@ -35,54 +35,6 @@ def test_no_link_is_followed(site, outside, tmp_path):
     assert (state(outside), state(tmp_path)) == before
 
 
-@pytest.mark.parametrize(
-    ("target", "leads_out"),
-    [
-        ("/etc/passwd", True),
-        ("../../../chamilo", True),  # out of it, and in again by another name
-        ("a/../../../../etc", True),
-        ("./../log/./prod.log", False),
-        ("nowhere", False),
-    ],
-)
-def test_where_a_link_of_the_web_user_s_leads(site, target, leads_out):
-    for name in ("theirs", "roots"):
-        os.symlink(target, site / f"var/log/{name}")
-    give(site / "var/log/theirs", 0)
-    messages = reasons(run(order(site)))
-    assert list(messages) == ["var/log/theirs"] * leads_out
-    assert all("leads out of the tree" in why for why in messages.values())
-
-
-def test_a_link_of_the_web_user_s_with_the_tree_s_own_path_stays_in_it(site):
-    os.symlink(site / "src/Kernel.php", site / "var/whole")
-    os.symlink(f"{site}-other/src", site / "var/beside")
-    os.symlink(f"{site}/../{site.name}/src", site / "var/again")
-    os.symlink(f"{site}/../elsewhere", site / "var/above")
-    for name in ("whole", "beside", "again", "above"):
-        give(site / f"var/{name}", 0)
-    assert sorted(reasons(run(order(site)))) == ["var/above", "var/beside"]
-
-
-@pytest.mark.parametrize(
-    ("link", "target", "reported"),
-    [
-        ("src/Later.php", "../var/log/prod.log", True),
-        (".env.prod", "var/log/prod.log", True),
-        (".env.prod", "{site}/var/log/prod.log", True),
-        ("src/Later.php", "Kernel.php", False),
-        ("var/Later.php", "log/prod.log", False),
-    ],
-)
-def test_a_link_of_the_web_user_s_from_the_program_to_what_it_can_change_is_reported(site, link, target, reported):
-    os.symlink(target.format(site=site), site / link)
-    assert reasons(run(order(site))) == {}, "root's own"
-    give(site / link, 0)
-    messages = reasons(run(order(site)))
-    assert list(messages) == [link] * reported
-    assert all("leads to what it can change" in why for why in messages.values())
-
-
 def test_a_hard_link_to_a_file_elsewhere_is_left_alone(site, outside):
     os.link(outside, site / "var/log/shadow")
     os.link(outside, site / "src/shadow.php")
