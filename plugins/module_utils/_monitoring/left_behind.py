@@ -57,20 +57,6 @@ UNION ALL SELECT 'view', TABLE_SCHEMA, TABLE_NAME, DEFINER, VIEW_DEFINITION
   FROM information_schema.VIEWS WHERE TABLE_SCHEMA = %s
 ORDER BY kind, place, name
 """
-# What the server loads, fetches, runs or writes without an account; Debian's has none of it.
-_BY_ITSELF = """
-SELECT 'function of a library' AS kind, '' AS place, name AS name, dl AS text FROM mysql.func
-UNION ALL SELECT 'plugin', '', name, dl FROM mysql.plugin
-UNION ALL SELECT 'remote server', '', Server_name, CONCAT(Wrapper, ' at ', Host, Socket) FROM mysql.servers
-UNION ALL SELECT 'table elsewhere', TABLE_SCHEMA, TABLE_NAME, ENGINE FROM information_schema.TABLES
-  WHERE ENGINE IN ('CONNECT', 'FEDERATED', 'SPHINX', 'SPIDER')
-UNION ALL SELECT 'variable', '', LOWER(VARIABLE_NAME), VARIABLE_VALUE FROM information_schema.GLOBAL_VARIABLES
-  WHERE VARIABLE_NAME IN ('INIT_CONNECT', 'INIT_FILE', 'INIT_SLAVE') AND VARIABLE_VALUE <> ''
-  OR VARIABLE_NAME IN ('GENERAL_LOG_FILE', 'LOG_ERROR', 'SERVER_AUDIT_FILE_PATH', 'SLOW_QUERY_LOG_FILE',
-    'SQL_ERROR_LOG_FILENAME') AND VARIABLE_VALUE LIKE '/%' AND VARIABLE_VALUE NOT LIKE '/var/log/%'
-    AND VARIABLE_VALUE NOT LIKE '/var/lib/mysql/%'
-ORDER BY kind, place, name
-"""
 
 
 @dataclass(frozen=True)
@@ -251,17 +237,12 @@ def _began(pid: int) -> float:
 
 
 def _of_the_database(observer: Observer, found: Lists) -> None:
-    title, by_itself = "Runs in the database, as its definer", "Done by the database server itself"
+    title = "Runs in the database, as its definer"
     try:
         name = observer.database.account.name
         # The application's account does not see what others defined; only on its own host root can be asked.
         if observer.site.database.host in ("", "localhost", "127.0.0.1", "::1", *observer.site.addresses):
-            server = Reader.of_server()
-            found.add(title, map(_defined, server.query(_DEFINED, (name, name, name))))
-            found.add(by_itself, map(_by_itself, server.query(_BY_ITSELF)))
-            for row in server.query("SHOW ALL SLAVES STATUS"):
-                source = f"replication {row.get('Connection_name')} from {row.get('Master_Host')}"
-                found.add(by_itself, [Item.of(source)])
+            found.add(title, map(_defined, Reader.of_server().query(_DEFINED, (name, name, name))))
         else:
             host = observer.site.database.host
             found.add(title, [Item.of(f"not seen from here: docs/break-in.md has what to ask {host}")])
@@ -279,10 +260,6 @@ def _of_the_database(observer: Observer, found: Lists) -> None:
 def _defined(row: Mapping[str, str | None]) -> Item:
     what = f"{row['kind']} {row['place']}.{row['name']}, as {row['definer']}"
     return Item.of(f"{what}: {' '.join((row['text'] or '').split())}", f"{what}: {row['text']}")
-
-
-def _by_itself(row: Mapping[str, str | None]) -> Item:
-    return Item.of(f"{row['kind']} {'.'.join(filter(None, (row['place'], row['name'])))}: {row['text']}")
 
 
 def _below_var(observer: Observer, budget: Budget) -> Iterator[Item]:

@@ -41,8 +41,6 @@ class Host:
         self.database = Database(host="localhost")
         self.processes: list[Process] = []
         self.defined: list[dict[str, str]] = []
-        self.loaded: list[dict[str, str]] = []
-        self.replicas: list[dict[str, str]] = []
         self.admins: list[dict[str, str]] = []
         self.answers = ""  # of sshd
         self.compared = comparison.Comparison("the package x.zip")
@@ -60,7 +58,7 @@ class Host:
     def ask(self, sql: str) -> Any:
         if self.defined and "error" in self.defined[0]:
             raise DatabaseError("The database is gone.")
-        return self.loaded if "mysql.plugin" in sql else self.replicas if "SLAVES" in sql else self.defined
+        return self.defined
 
     def write(self, path: str, text: str = "") -> Path:
         place = self.top / path
@@ -135,14 +133,6 @@ LEFT: dict[str, tuple[Callable[[Host], object], str]] = {
             {"kind": "event", "place": "x", "name": "again", "definer": "root@localhost", "text": "DELETE\n FROM user"}
         ),
         "Runs in the database, as its definer: event x.again, as root@localhost: DELETE FROM user",
-    ),
-    "a plugin": (
-        lambda host: host.loaded.append({"kind": "plugin", "place": "", "name": "evil", "text": "evil.so"}),
-        "Done by the database server itself: plugin evil: evil.so",
-    ),
-    "a replica": (
-        lambda host: host.replicas.append({"Connection_name": "x", "Master_Host": "192.0.2.66"}),
-        "Done by the database server itself: replication x from 192.0.2.66",
     ),
     "a new administrator": (
         lambda host: host.admins.append({"username": "eve", "status": "1", "late": "1"}),
