@@ -17,16 +17,14 @@ from .plan import Plan, as_item
 from .store import Store
 
 
-def compare(
-    state: Mapping[str, Any], plan: Plan, outcome: Outcome, overlay: Mapping[str, Item]
-) -> tuple[list[Change], dict[str, Item]]:
+def compare(state: Mapping[str, Any], plan: Plan, outcome: Outcome) -> tuple[list[Change], dict[str, Item]]:
     """What differs, and the present state of every file (needed when its section changes it for the first time)."""
     changes: list[Change] = []
     found: dict[str, Item] = {}
     with Tree() as tree:
         for want in plan.files:
             new = as_item(want)
-            old = overlay[want.path] if want.path in overlay else tree.inspect(want.path)
+            old = tree.inspect(want.path)
             found[want.path] = old
             if old.same(new):
                 continue
@@ -41,14 +39,12 @@ def compare(
     return changes, found
 
 
-def restored(
-    store: Store, state: Mapping[str, Any], plan: Plan, outcome: Outcome, overlay: Mapping[str, Item]
-) -> list[Change]:
+def restored(store: Store, state: Mapping[str, Any], plan: Plan, outcome: Outcome) -> list[Change]:
     """How files come back as they were that the transaction wrote once and wants no more."""
     back: list[Change] = []
     with Tree() as tree:
         for path, known in given_up(state, plan).items():
-            current = overlay[path] if path in overlay else tree.inspect(path)
+            current = tree.inspect(path)
             before, after = Item.from_json(known["before"]), Item.from_json(known["after"])
             below = last_owner(state, path, plan.name)
             if next_owner(state, plan.name, path, known["since"]) or current.same(before):

@@ -40,16 +40,16 @@ class Engine(Writing):
             raise TransactionError("Only root may do this: run the task with become.")
         if check:
             state = self.store.peek()
-            interrupted = state["open"]
-            entries = interrupted["entries"] if interrupted else []
-            old = {each["path"]: self.store.load(Item.from_json(each["old"])) for each in entries}
-            changes, _kept = compare(state, plan, outcome, old)
-            edits, _known = marked.compare(self.store.root, state, plan, outcome, old)
-            changes += restored(self.store, state, plan, outcome, old)
+            if state["open"]:
+                name = state["open"]["name"]
+                outcome.notes.append(f"A run of {name} did not finish; its files would be rolled back first.")
+                outcome.changed = True
+                return
+            changes, _kept = compare(state, plan, outcome)
+            edits, _known = marked.compare(self.store.root, state, plan, outcome)
+            changes += restored(self.store, state, plan, outcome)
             changes += [*edits, *marked.restored(state, plan.name, changes, outcome)[0]]
-            if interrupted:
-                outcome.notes.append(f"A run of {interrupted['name']} did not finish; its files would be rolled back.")
-            outcome.changed = bool(changes or interrupted or state["pending"])
+            outcome.changed = bool(changes or state["pending"])
             if changes and plan.load and plan.load.action == "restart":
                 words = f"{plan.load.service} would be restarted: requests that need it fail for that moment.\n"
                 outcome.diff.append({"prepared": words})
@@ -61,9 +61,9 @@ class Engine(Writing):
             self._or_repaired(state, outcome, lambda: self._apply(state, plan, settled, outcome))
 
     def _apply(self, state: dict[str, Any], plan: Plan, settled: Collection[str], outcome: Outcome) -> None:
-        changes, keep = compare(state, plan, outcome, {})
-        edits, known = marked.compare(self.store.root, state, plan, outcome, {})
-        back = restored(self.store, state, plan, outcome, {})
+        changes, keep = compare(state, plan, outcome)
+        edits, known = marked.compare(self.store.root, state, plan, outcome)
+        back = restored(self.store, state, plan, outcome)
         freed, tracked = marked.restored(state, plan.name, [*changes, *back], outcome)
         job = self._job(state, plan, [*changes, *edits, *freed], back, keep, known, tracked)
         self._keep_written([*map(as_item, plan.files), *(change.new for change in job.changes)], known)

@@ -22,13 +22,10 @@ from .job import Change, Outcome, TransactionError
 from .our_lines import Known, file_of_root, of, places_of, site_of, text_of, whole
 from .plan import Marked, Plan
 
-Overlay = Mapping[str, Item]  # files as they would be, by the file itself
 _CONTEXT = 2  # lines around each change that a diff shows
 
 
-def compare(
-    root: str, state: Mapping[str, Any], plan: Plan, outcome: Outcome, overlay: Overlay
-) -> tuple[list[Change], dict[str, Known]]:
+def compare(root: str, state: Mapping[str, Any], plan: Plan, outcome: Outcome) -> tuple[list[Change], dict[str, Known]]:
     """How files get the desired marks and lose the others, and what is saved of them."""
     changes: list[Change] = []
     record = state["records"].get(plan.name, {})
@@ -43,7 +40,7 @@ def compare(
                 raise TransactionError(f"files: {want.path} and another path lead to {file}. No file was changed.")
             used.add(file)
             _no_file_of_ours(state, file)
-            old = overlay[file] if file in overlay else tree.inspect(file)
+            old = tree.inspect(file)
             known = next((one for one in of(record).values() if one["file"] == file), None)
             text = whole(root, text_of(old), known, site_of(plan.name))
             new = with_text(old, _edited(want, file, text, site_of(plan.name)))
@@ -55,14 +52,14 @@ def compare(
                 outcome.diff.append(diff(file, old, new))
         gone = {path: known for path, known in of(record).items() if path not in kept}
         used |= {known["file"] for known in kept.values()}
-        changes += _without(root, tree, plan.name, gone, used, outcome, overlay)
+        changes += _without(root, tree, plan.name, gone, used, outcome)
     return changes, kept
 
 
 def without(root: str, state: Mapping[str, Any], name: str, outcome: Outcome) -> list[Change]:
     """How the files of a transaction lose its marks, and nothing else."""
     with Tree() as tree:
-        return list(_without(root, tree, name, of(state["records"][name]), (), outcome, {}))
+        return list(_without(root, tree, name, of(state["records"][name]), (), outcome))
 
 
 def restored(
@@ -192,7 +189,6 @@ def _without(
     files: Mapping[str, Known],
     used: Container[str],
     outcome: Outcome,
-    overlay: Overlay,
 ) -> Iterator[Change]:
     """A file that its owner removed or renamed is no error."""
     done = set()
@@ -208,7 +204,7 @@ def _without(
             if file in used or file in done:
                 continue
             done.add(file)
-            old = overlay[file] if file in overlay else tree.inspect(file)
+            old = tree.inspect(file)
             try:
                 new = with_text(old, strip(whole(root, text_of(old), known, site_of(name)), site_of(name)))
             except MarkerError as problem:

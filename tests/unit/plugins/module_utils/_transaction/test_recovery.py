@@ -139,8 +139,7 @@ def test_the_next_run_reports_what_it_found(world: World, monkeypatch: pytest.Mo
     assert predicted.changed and "did not finish; its files would be rolled back" in predicted.notes[0]
     done = world.apply()
     assert done.changed and len(done.recovered) == 2
-    assert done.diff == predicted.diff
-    assert not world.apply().changed
+    assert done.diff and not predicted.diff and not world.apply().changed
 
 
 def test_after_a_reboot_files_are_enough(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
