@@ -26,8 +26,6 @@ _OF_TLS = frozenset(
 )
 _ONCE = frozenset({"wsgidaemonprocess"})
 _OF_OURS = re.compile(r"/chamilo-[^/]+\.d/tls/")
-# What one that only leads to https has of it: its visitors are counted in the same logs.
-_KEPT_ON_80 = ("documentroot", "customlog", "errorlog", "logformat", "transferlog")
 
 
 def plan(tree: Unmarked, configuration: Configuration, desired: DesiredHost) -> InPlace:
@@ -59,7 +57,7 @@ class _Planner:
             self.edit(server)
         if self.marks and self.desired.tls:
             self.refuse_unreachable(serving, own)
-        secured = [server for server in serving if self.add_siblings(server, own)]
+        secured = [server for server in serving if self.add_sibling(server, own)]
         edited = [
             Edited(file, digest(self.configuration.texts[file]), tuple(marks))
             for file, marks in sorted(self.marks.items())
@@ -167,41 +165,31 @@ class _Planner:
             if ours and _is_within(item, block) and (late or words[-1] == "early"):
                 yield item
 
-    # Another VirtualHost beside it, for the port that the portal does not have yet
+    # Another VirtualHost beside it, for https
 
-    def add_siblings(self, server: Server, own: Sequence[Server]) -> bool:
+    def add_sibling(self, server: Server, own: Sequence[Server]) -> bool:
         """Whether https was added."""
         block, file = server.block, server.host.file
-        if self.obstacles or block.start < 0 or file not in self.marks:
+        if self.obstacles or block.start < 0 or file not in self.marks or not self.desired.tls:
             return False
-        tls = _is_tls(server)
-        if tls:
-            if self.answered(server, own, tls=False) or not self.listens(80):
-                return False
-            lines, port = self.plain_sibling(server), 80
-        else:
-            if not self.desired.tls or self.answered(server, own, tls=True):
-                return False
-            lines, port = self.tls_sibling(server, own), 443
-        if not lines or self.displaces(server, port):
+        if _is_tls(server) or self.speaks_tls(server, own):
+            return False
+        lines = self.tls_sibling(server, own)
+        if not lines or self.displaces(server):
             return False
         self.marks[file].append(Mark(_behind(self.configuration.texts[file], block.end), lines))
-        return not tls
+        return True
 
-    def answered(self, server: Server, own: Sequence[Server], tls: bool) -> bool:
-        """Whether a VirtualHost answers to one of its names on the usual port, with or without TLS."""
+    def speaks_tls(self, server: Server, own: Sequence[Server]) -> bool:
+        """Whether a VirtualHost answers to one of its names by https."""
         names = beside.names_in(server) or (self.desired.domain,)
-        port = 443 if tls else 80
         return any(
-            is_public(listen.address, listen.port) and listen.port == port and (listen.tls or not tls)
+            is_public(*listen.socket) and listen.port == 443 and listen.tls
             for other in self.servers
             if any(apache.is_named(other.host.names, name) for name in names if "*" not in name)
             or (other in own and not beside.names_in(other))
             for listen in other.host.listens
         )
-
-    def listens(self, port: int) -> bool:
-        return any(listen.port == port for listen in apache.listening(self.configuration))
 
     def for_other_names(self, addresses: Sequence[str], own: Sequence[Server]) -> Iterator[str]:
         """Redirects visitors of other sites to http. Without another https site the portal would answer to all names.
@@ -229,7 +217,7 @@ class _Planner:
 
         Without a certificate yet, the first VirtualHost of the port would have all sites there speak plain http.
         """
-        addresses = self.addresses(server, 80, 443)
+        addresses = self.addresses(server)
         if not addresses:
             return ()
         named = [*self.naming(server)]
@@ -240,7 +228,7 @@ class _Planner:
         left_out = [*again, *self.only_once(server), *self.late_headers(server.block)]
         return (
             f"<IfFile {self.desired.drop_ins}/tls/https.conf>",
-            *([] if self.listens(443) else ["Listen 443"]),
+            *([] if any(one.port == 443 for one in apache.listening(self.configuration)) else ["Listen 443"]),
             *self.for_other_names(addresses, own),
             f"<VirtualHost {' '.join(addresses)}>",
             *(f"    {line}" for line in named),
@@ -252,45 +240,22 @@ class _Planner:
             "</IfFile>",
         )
 
-    def plain_sibling(self, server: Server) -> tuple[Piece, ...]:
-        """On port 80 nothing but what leads to https, and the files by which an authority knows the host."""
-        addresses = self.addresses(server, 443, 80)
-        kept = [item for item in every(_level(server), *_KEPT_ON_80) if _is_within(item, server.block)]
-        names = [name for name in beside.names_in(server) if _is_host_name(name.replace("*.", "", 1))]
-        if not addresses or not names:
-            return ()
-        text = self.configuration.texts[server.host.file]
-        lines: list[Piece] = [f"<VirtualHost {' '.join(addresses)}>", f"    ServerName {names[0]}"]
-        lines += [f"    ServerAlias {name}" for name in names[1:]]
-        lines += [(_line(text, item.start), item.end) for item in kept]
-        lines += [
-            f"    {self.include}",
-            '    RedirectMatch permanent "^/(?!\\.well-known/acme-challenge/)(.*)$" '
-            f'"https://{self.desired.domain if self.desired.domain in names else names[0]}/$1"',
-            '    <Location "/.well-known/acme-challenge/">',
-            "        Require all granted",
-            "    </Location>",
-            *(f"    {line}" for line in self.last()),
-            "</VirtualHost>",
-        ]
-        return tuple(lines)
-
-    def addresses(self, server: Server, port: int, desired: int) -> list[str]:
-        """Those of a VirtualHost on one port, as they are written for another one.
+    def addresses(self, server: Server) -> list[str]:
+        """Those of a VirtualHost on port 80, as they are written for 443.
 
         Of a VirtualHost for all addresses, those as well that others have for themselves: Apache would ask only these.
         """
         found = []
         for argument in server.block.arguments:
             split = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[\w.*-]+)(?::(\d+|\*))?", argument, re.ASCII)
-            if split and split[2] in (None, "*", str(port)):
-                found.append(f"{split[1]}:{desired}")
+            if split and split[2] in (None, "*", "80"):
+                found.append(f"{split[1]}:443")
         if any(address.startswith(("*:", "_default_:")) for address in found):
-            listens = [listen for other in self.servers for listen in other.host.listens if listen.port == desired]
+            listens = [listen for other in self.servers for listen in other.host.listens if listen.port == 443]
             found += [
-                f"{listen.address}:{desired}"
+                f"{listen.address}:443"
                 for listen in listens
-                if listen.address != "*" and is_public(listen.address, desired)
+                if listen.address != "*" and is_public(listen.address, 443)
             ]
         return list(dict.fromkeys(found))
 
@@ -308,14 +273,14 @@ class _Planner:
                         yield include
                         include = None
 
-    def displaces(self, server: Server, port: int) -> bool:
+    def displaces(self, server: Server) -> bool:
         """Whether a site without a name answered so far for being the first one, and no longer would."""
         here = next(index for index, one in enumerate(self.servers) if one.block is server.block)
         for index, other in enumerate(self.servers):
-            if any(listen.port == port for listen in other.host.listens):
+            if any(listen.port == 443 for listen in other.host.listens):
                 if index > here and not beside.names_in(other):
                     file = other.host.file
-                    what = f"the virtual host without a name in {file} would no longer be the first on {port}"
+                    what = f"the virtual host without a name in {file} would no longer be the first on 443"
                     self.refuse(server, what, f'Give that one a name: add the line "ServerName ..." to {file}')
                     return True
                 return False

@@ -190,11 +190,8 @@ class _Plan:
         names = self.found.unnamed(server)
         if names:
             yield f"server_name {' '.join(names)};"
-        added = self.found.missing_listens(server)
         if self.found.needs_tls(server) and not any(every(server.block.block or (), "listen")):
-            added.append("80")  # what nginx does without any such line, and no longer with one
-        for address in added:
-            yield f"listen {address};"
+            yield "listen 80;"  # what nginx does without any such line, and no longer with one
 
     def _inherited(self, level: Sequence[Directive]) -> Iterator[str]:
         """Lines for all of http that would no longer be inherited here, as our drop-ins have such lines too."""

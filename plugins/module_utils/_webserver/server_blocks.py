@@ -77,40 +77,11 @@ class Found:
             found = _default(there)
         return found is not None and _is_in(found, [*self.portal, *self.redirect])
 
-    def missing_listens(self, server: Server) -> list[str]:
-        """Where it has to answer by http too, so that visitors who type the name are led to https."""
-        result = []
-        for listen in server.host.listens:
-            if not listen.tls or not is_public(*listen.socket):
-                continue
-            socket = self._plain(listen.address)
-            there = self.sockets.get(socket, [])
-            if there:
-                missing = not all(self._answers(there, name) for name in self.names(server))
-            else:
-                missing = not self._is_shared(socket[1])
-            if missing:
-                result.append("80" if socket[0] == "*" else f"{socket[0]}:80")
-        return list(dict.fromkeys(result))
-
-    def _is_shared(self, port: int) -> bool:
-        """Whether other sites listen there on all addresses: by a further one, their visitors would come here."""
-        known = [*self.portal, *self.redirect]
-        there = [one for address in ("*", "[::]") for one, _listen in self.sockets.get((address, port), [])]
-        return any(not _is_in(one, known) for one in there)
-
-    def _plain(self, address: str) -> tuple[str, int]:
-        """The socket that gets the requests for port 80 of an address."""
-        around = "[::]" if address.startswith("[") else "*"
-        return (around, 80) if (address, 80) not in self.sockets and (around, 80) in self.sockets else (address, 80)
-
     def displaced(self, server: Server) -> Iterator[tuple[Server, str]]:
         """Other sites that answer for being read first, and no longer would once this one listens there too."""
         plain = [one.address for one in server.host.listens if is_public(*one.socket) and not one.tls]
-        new = [(address, 443) for address in plain] if self.needs_tls(server) else []
-        new += [nginx.parse_listen([word]).socket for word in self.missing_listens(server)]
         order = {id(one): number for number, one in enumerate(self.servers)}
-        for socket in new:
+        for socket in [(address, 443) for address in plain] if self.needs_tls(server) else []:
             there = self.sockets.get(socket, [])
             if not there or any(listen.default for _server, listen in there):
                 continue

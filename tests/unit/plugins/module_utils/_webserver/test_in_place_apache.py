@@ -300,18 +300,6 @@ def test_header_lines_in_a_section_that_is_merged_last_are_set_aside(host):
     assert [[item.arguments[-1] for item in block if item.name == "header"] for block in blocks] == [["DENY"]] * 2
 
 
-def test_where_nothing_speaks_http_it_only_leads_to_https(host):
-    lay(host, f"{HEAD.replace('80', '443')}ServerAlias *.campus.example.org\nSSLEngine on\n</VirtualHost>\n")
-    plan, texts, marked = planned(host)
-    assert not plan.tls
-    assert served(marked) == [([443], True, False), ([80], True, False)]
-    assert "ServerAlias *.campus.example.org" in texts[SITE].split("<VirtualHost *:80>")[1]
-    host.write("/etc/apache2/ports.conf", "Listen 443\n")
-    host.write(SITE, strip(texts[SITE], "campus"))
-    plan, _texts, marked = planned(host)
-    assert served(marked) == [([443], True, False)]
-
-
 def test_a_site_without_a_name_stays_the_first_one(host):
     lay(host, WHOLE)
     other = "<VirtualHost *:443>\nSSLEngine on\n</VirtualHost>\n"
@@ -470,17 +458,6 @@ def test_a_portal_behind_another_port_is_refused_unless_a_proxy_speaks_https(hos
     assert plan.files and not plan.obstacles
 
 
-def test_what_leads_to_https_writes_the_same_logs(host):
-    """Else the jail would have another log to read in the next run, which is a change."""
-    logs = "LogFormat %h own\nCustomLog /var/log/campus own\nErrorLog /var/log/campus.error\n"
-    lay(host, f"{HEAD.replace('80', '443')}SSLEngine on\n{logs}</VirtualHost>\n")
-    host.write("/etc/apache2/ports.conf", "Listen 80\nListen 443\n")
-    _plan, _texts, marked = planned(host)
-    assert [(one.host.listens[0].port, one.host.access_log, one.host.error_log) for one in apache.servers(marked)] == [
-        (port, "/var/log/campus own", "/var/log/campus.error") for port in (443, 80)
-    ]
-
-
 def test_no_further_port_before_there_is_a_certificate(host):
     """Of an address, Apache asks the first VirtualHost whether TLS is spoken: the other site's would be lost."""
     lay(host, WHOLE)
@@ -605,12 +582,11 @@ def test_behind_old_protocols_and_ciphers_of_an_owner_stand_ours(host, own, arou
 
 
 def test_a_certificate_on_port_443_is_tls_without_a_word(host):
-    """Apache goes by the port where SSLEngine is not set, so http is added beside it, and no second https."""
+    """Apache goes by the port where SSLEngine is not set, so no second https is added beside it."""
     lay(host, f"{HEAD.replace('80', '443')}{SECURE}</VirtualHost>\n")
     plan, texts, _marked = planned(host)
     assert [block.tls for block in plan.blocks] == [True]
     assert texts[SITE].count(":443>") == 1
-    assert texts[SITE].count(":80>") == 1
 
 
 @pytest.mark.parametrize(
