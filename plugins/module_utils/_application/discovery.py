@@ -82,7 +82,7 @@ def programs_alone(site: Site, hosts: Hosts) -> Site:
     """With what owners have beside the portal, and no plan for their virtual hosts."""
     roots = roots_of(hosts.tree, site.root, hosts.servers)
     own = [one for one in hosts.servers if one.host.root.rstrip("/") in roots and not one.host.ours]
-    serving = [one for one in own if not leads(site.web.name, one)]
+    serving = [one for one in own if not leads(one)]
     found = programs(hosts.tree, site.web.name, hosts.configuration, serving, roots)
     theirs = tuple(one for one in found if not hosts.configuration.is_ours(one.file))
     return replace(site, in_place=InPlace(programs=theirs))
@@ -173,7 +173,7 @@ class _Discovery(Findings):
             packages = [name for name in packages if name != "cron"]
         configuration, servers, web = self.web(web_server, installed)
         serving, fallback = answering_of(web.name)(servers, self.domain)
-        hosts = {id(server): self.marked(server, web.name) for server in servers}
+        hosts = {id(server): self.marked(server) for server in servers}
         root = self.projects.root(
             root, [server.host for server in (*serving, *fallback)], [server.host for server in servers]
         )
@@ -299,11 +299,11 @@ class _Discovery(Findings):
         process = posixpath.basename(_PROGRAMS[name])
         return self.attempt(lambda: portal_host.is_running(self.tree, _PID_FILES[name], process), False)
 
-    def marked(self, server: Server, web_server: str) -> VirtualHost:
+    def marked(self, server: Server) -> VirtualHost:
         """The virtual host, with the word whether it includes our drop-ins, or serves nothing."""
         drop_in = re.compile(rf"/sites-available/chamilo-{re.escape(self.site)}\.d/[^/]*$")
         ours = bool(self.site) and any(drop_in.search(f"/{path}") for path in server.host.includes)
-        return replace(server.host, includes_ours=ours, leads_away=not ours and leads(web_server, server))
+        return replace(server.host, includes_ours=ours, leads_away=not ours and leads(server))
 
     def clamd_own(self) -> bool:
         """Whether clamd.conf is neither ours nor as the package makes it."""

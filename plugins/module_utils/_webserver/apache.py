@@ -25,8 +25,7 @@ from .configuration import (
     VirtualHost,
     every,
     first,
-    in_order,
-    is_public,
+    reached,
     walk,
 )
 
@@ -443,23 +442,12 @@ def _split(argument: str) -> tuple[str, int]:
 
 
 def answering(all_servers: Sequence[Server], name: str) -> tuple[list[Server], list[Server]]:
-    """The virtual hosts that answer to a name from outside, by Apache's own rules, in the order of the files.
+    """By Apache's own rules. The first of an address is its default."""
+    return reached(all_servers, name, _by_name)
 
-    First those that name it; then those that answer because they are the first of an address where none does. The
-    latter are asked only on ports 80 and 443 of addresses that are not loopback.
-    """
-    sockets: dict[tuple[str, int], list[Server]] = {}
-    for server in all_servers:
-        for listen in server.host.listens:
-            sockets.setdefault((listen.address, listen.port), []).append(server)
-    named, default = [], []
-    for (address, port), candidates in sockets.items():
-        found = next((server for server in candidates if is_named(server.host.names, name)), None)
-        if found:
-            named.append(found)
-        elif is_public(address, port):
-            default.append(candidates[0])
-    return in_order(all_servers, named), in_order(all_servers, default)
+
+def _by_name(servers: Sequence[Server], name: str) -> Server | None:
+    return next((server for server in servers if is_named(server.host.names, name)), None)
 
 
 def is_named(names: Iterable[str], name: str) -> bool:

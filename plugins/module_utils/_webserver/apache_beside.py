@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from .._common.tree import Tree
+from .beside import everything
 from .configuration import Configuration, Directive, Server, every, is_public, walk
 from .in_place import PLAIN_443, PROXY_PROTOCOL, DesiredHost, below, by_name, other_status, public_of
-from .names import EVERYTHING
 from .planned import Obstacle
 
 _LITERAL = re.compile(r"/[\w./@~+-]*", re.ASCII)
@@ -82,7 +82,7 @@ def _handed_on(server: Server) -> Iterator[tuple[str, bool]]:
             yield from ((one.arguments[0], True) for one in every(item.block or (), "proxypass") if one.arguments)
         elif item.name in ("proxypass", "proxypassmatch", "rewriterule") and len(words) > 1:
             proxied = item.name != "rewriterule" or re.search(r"[\[,]\s*(?:P|proxy)\s*[\],]", words[-1])
-            if proxied and EVERYTHING.fullmatch(words[0]):
+            if proxied and everything(words[0]):
                 yield words[1], not (condition and item.name == "rewriterule")
         condition = item.name == "rewritecond" or (condition and item.name != "rewriterule")
 

@@ -27,9 +27,9 @@ _PLAIN_CONDITION = re.compile(r"%\{(?:HTTPS|REQUEST_SCHEME|SERVER_PORT)\}", re.I
 _LITERAL = re.compile(r"/[\w./@~+-]*", re.ASCII)
 
 
-def leads(web_server: str, server: Server) -> bool:
+def leads(server: Server) -> bool:
     """Whether a virtual host serves nothing: all requests are led elsewhere."""
-    return _nginx_leads(server) if web_server == "nginx" else kind(server, names_in(server)) == "redirect"
+    return _nginx_leads(server) if server.block.name == "server" else kind(server, names_in(server)) == "redirect"
 
 
 def programs(
@@ -137,11 +137,11 @@ def _is_redirect(item: Directive) -> bool:
     if len(words) != 2 or not re.match(r"https?://", words[1], re.IGNORECASE):
         return False
     if item.name == "redirectmatch":
-        return _everything(words[0])
+        return everything(words[0])
     return words[0] == "/"
 
 
-def _everything(pattern: str) -> bool:
+def everything(pattern: str) -> bool:
     """Whether a pattern fits every address, but for one by which an authority knows the host."""
     if ("(?!" in pattern or pattern.startswith("!")) and "well-known" not in pattern:
         return False
@@ -152,7 +152,7 @@ def _everything(pattern: str) -> bool:
 def _leads_all(rule: Directive) -> bool:
     pattern, target, flags = (*rule.arguments, "", "", "")[:3]
     return (
-        _everything(pattern)
+        everything(pattern)
         and re.match(r"https?://", target, re.IGNORECASE) is not None
         and _REDIRECTS.search(flags) is not None
     )

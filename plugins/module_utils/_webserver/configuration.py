@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Optional
 
 from .._common.tree import Place
 
@@ -157,3 +158,38 @@ def in_order(servers: Iterable[Server], chosen: Iterable[Server]) -> list[Server
     """The chosen ones, each once, in the order of the files."""
     desired = {id(server) for server in chosen}
     return [server for server in servers if id(server) in desired]
+
+
+Listening = Sequence[tuple[Server, Listen]]
+ByName = Callable[[Sequence[Server], str], Optional[Server]]
+
+
+def sockets(servers: Iterable[Server]) -> dict[tuple[str, int], list[tuple[Server, Listen]]]:
+    """The virtual hosts at each address and port, in the order of the files."""
+    found: dict[tuple[str, int], list[tuple[Server, Listen]]] = {}
+    for server in servers:
+        for listen in server.host.listens:
+            if listen.port:
+                found.setdefault(listen.socket, []).append((server, listen))
+    return found
+
+
+def default_of(there: Listening) -> Server:
+    """Which of them answers to the names that none has."""
+    return next((server for server, listen in there if listen.default), there[0][0])
+
+
+def reached(servers: Sequence[Server], name: str, by_name: ByName) -> tuple[list[Server], list[Server]]:
+    """The virtual hosts that answer to a name from outside, in the order of the files.
+
+    First those that name it; then those that answer because they are the default of an address where none does. The
+    latter are asked only on ports 80 and 443 of addresses that are not loopback.
+    """
+    named, default = [], []
+    for socket, there in sockets(servers).items():
+        found = by_name([server for server, _listen in there], name)
+        if found:
+            named.append(found)
+        elif is_public(*socket):
+            default.append(default_of(there))
+    return in_order(servers, named), in_order(servers, default)

@@ -9,12 +9,12 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from .._common.naming import is_name
-from .configuration import Directive, Server, every, in_order, walk
+from .beside import leads
+from .configuration import Server, every, in_order, walk
 
 Answering = Callable[[Sequence[Server], str], tuple[list[Server], list[Server]]]
 # What a whole virtual host is redirected by, and the pattern of a rewrite that every address fits.
 _REDIRECTS = ("return", "rewrite", "redirect", "redirectpermanent", "redirectmatch", "rewriterule")
-EVERYTHING = re.compile(r"/|\^?\(?(?:/\??)?\(?(?:\.[*+])?\)?\$?")
 _TARGET = re.compile(r"https?://([a-z0-9.-]+)(?::\d+)?(?:[/$%].*)?", re.IGNORECASE)
 
 _HERE = re.compile(r"https?://(?:127\.0\.0\.1|localhost|\[::1\]):(\d+)")
@@ -78,14 +78,10 @@ def answered(
 
 
 def _leads_to(server: Server) -> set[str]:
-    """The names to which a virtual host redirects every address."""
-    level = list(server.block.block or ())
-    for item in every(server.block.block or (), "location"):
-        if item.arguments in (("/",), ("^~", "/")):
-            level += item.block or ()
-    conditional = {"rewriterule"} if any(every(level, "rewritecond")) else set()
-    found = (_target(item) for item in every(level, *_REDIRECTS) if item.name not in conditional)
-    return {name for name in found if name}
+    """The names to which a virtual host that serves nothing leads its visitors."""
+    lines = every(walk(server.block.block or ()), *_REDIRECTS) if leads(server) else ()
+    found = (_TARGET.fullmatch(word) for item in lines for word in item.arguments)
+    return {one[1].lower() for one in found if one}
 
 
 def _handed_to(server: Server) -> set[int]:
@@ -93,16 +89,3 @@ def _handed_to(server: Server) -> set[int]:
     lines = every(walk(server.block.block or ()), "proxy_pass", "proxypass")
     found = (_HERE.match(word) for item in lines for word in item.arguments)
     return {int(one[1]) for one in found if one}
-
-
-def _target(item: Directive) -> str:
-    """The name that a directive redirects every path to; empty where there is none, or it is the requested one."""
-    words = item.arguments
-    if item.name == "return":
-        words = words[-1:] if not words[1:] or re.fullmatch(r"30[12378]", words[0]) else ()
-    elif item.name in ("rewrite", "rewriterule"):
-        words = words[1:2] if words and EVERYTHING.fullmatch(words[0]) else ()
-    else:  # an optional status, the path, the URL
-        words = words[-1:] if len(words) > 1 and EVERYTHING.fullmatch(words[-2]) else ()
-    found = _TARGET.fullmatch(words[0]) if words else None
-    return found[1].lower() if found else ""

@@ -23,8 +23,7 @@ from .configuration import (
     VirtualHost,
     every,
     first,
-    in_order,
-    is_public,
+    reached,
     walk,
 )
 
@@ -346,24 +345,8 @@ def parse_listen(arguments: Sequence[str], tls: bool = False, http2: bool = Fals
 
 
 def answering(all_servers: Sequence[Server], name: str) -> tuple[list[Server], list[Server]]:
-    """The server blocks that answer to a name from outside, by nginx's own rules, in the order of the files.
-
-    First those that name it; then those that answer because they are the default of an address where none does. The
-    latter are asked only on ports 80 and 443 of addresses that are not loopback.
-    """
-    sockets: dict[tuple[str, int], list[tuple[Server, Listen]]] = {}
-    for server in all_servers:
-        for listen in server.host.listens:
-            if listen.port:
-                sockets.setdefault((listen.address, listen.port), []).append((server, listen))
-    named, default = [], []
-    for (address, port), candidates in sockets.items():
-        found = by_name([server for server, _listen in candidates], name)
-        if found:
-            named.append(found)
-        elif is_public(address, port):
-            default.append(next((server for server, listen in candidates if listen.default), candidates[0][0]))
-    return in_order(all_servers, named), in_order(all_servers, default)
+    """By nginx's own rules."""
+    return reached(all_servers, name, by_name)
 
 
 def by_name(candidates: Sequence[Server], name: str) -> Server | None:

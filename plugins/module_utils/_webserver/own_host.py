@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from .._common.tree import Place
 from . import nginx
-from .configuration import Configuration, Directive, Listen, Server, VirtualHost, every, is_public, walk
+from .configuration import Configuration, Directive, Server, VirtualHost, every, is_public, sockets, walk
 from .planned import InPlace
 
 _MOST = 6  # lines that one message names
@@ -145,12 +145,9 @@ def _displaced(
         "apache": ("/etc/apache2/sites-enabled", f"rename its link so that it comes before {portal.link}"),
     }[web_server]
     addresses = {listen.address for server in serving for listen in server.host.listens} or {"*", "[::]"}
-    sockets: dict[tuple[str, int], list[tuple[Server, Listen]]] = {}
-    for server in servers:
-        for listen in server.host.listens:
-            if listen.address in addresses and is_public(listen.address, listen.port):
-                sockets.setdefault((listen.address, listen.port), []).append((server, listen))
-    for candidates in sockets.values():
+    for (address, port), candidates in sockets(servers).items():
+        if address not in addresses or not is_public(address, port):
+            continue
         foremost = candidates[0][0]
         host = foremost.host
         link = host.enabled_by or host.file

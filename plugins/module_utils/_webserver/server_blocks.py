@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from .._common.tree import Tree
 from . import nginx
 from .beside import FRONT, PATH, leads, prefixes
-from .configuration import Configuration, Directive, Listen, Server, every, is_public, walk
+from .configuration import Configuration, Directive, Listen, Server, default_of, every, is_public, sockets, walk
 from .in_place import PLAIN_443, PROXY_PROTOCOL, DesiredHost, below, by_name, other_status, public_of, unreached
 from .planned import Obstacle, Page
 
@@ -26,10 +26,10 @@ class Found:
 
     desired: DesiredHost
     servers: Sequence[Server]
+    sockets: dict[tuple[str, int], list[tuple[Server, Listen]]]
     portal: list[Server] = field(default_factory=list)
     redirect: list[Server] = field(default_factory=list)
     elsewhere: list[Server] = field(default_factory=list)  # they answer to its name, and serve something else
-    sockets: dict[tuple[str, int], list[tuple[Server, Listen]]] = field(default_factory=dict)
     upstreams: dict[str, list[str]] = field(default_factory=dict)  # the addresses behind a name
     apache: bool = False  # it is on this host too
 
@@ -54,7 +54,7 @@ class Found:
     def unnamed(self, server: Server) -> list[str]:
         """Names of the portal that it answers for want of a server block that has them."""
         there = [self.sockets[one.socket] for one in server.host.listens if one.port]
-        if not any(_default(one) is server and is_public(*one[0][1].socket) for one in there):
+        if not any(default_of(one) is server and is_public(*one[0][1].socket) for one in there):
             return []
         return [name for name in _all_names(self.desired) if not any(_by_name(one, name) for one in there)]
 
@@ -73,8 +73,8 @@ class Found:
     def _answers(self, there: Sequence[tuple[Server, Listen]], name: str) -> bool:
         """Whether the portal, or what leads to it, has the name there or is going to get it."""
         found = _by_name(there, name)
-        if found is None and there and name in self.unnamed(_default(there)):
-            found = _default(there)
+        if found is None and there and name in self.unnamed(default_of(there)):
+            found = default_of(there)
         return found is not None and _is_in(found, [*self.portal, *self.redirect])
 
     def displaced(self, server: Server) -> Iterator[tuple[Server, str]]:
@@ -85,7 +85,7 @@ class Found:
             there = self.sockets.get(socket, [])
             if not there or any(listen.default for _server, listen in there):
                 continue
-            first = _default(there)
+            first = default_of(there)
             named = any(_NAME.fullmatch(name) for name in first.host.names)
             if order[id(server)] < order[id(first)] and not named and not _is_in(first, self.portal):
                 yield first, f"{socket[0]}:{socket[1]}"
@@ -99,10 +99,6 @@ def _by_name(there: Sequence[tuple[Server, Listen]], name: str) -> Server | None
     return nginx.by_name([server for server, _listen in there], name)
 
 
-def _default(there: Sequence[tuple[Server, Listen]]) -> Server:
-    return next((server for server, listen in there if listen.default), there[0][0])
-
-
 def _is_in(server: Server, servers: Iterable[Server]) -> bool:
     return any(one is server for one in servers)
 
@@ -110,27 +106,21 @@ def _is_in(server: Server, servers: Iterable[Server]) -> bool:
 def classify(tree: Tree, configuration: Configuration, desired: DesiredHost) -> Found:
     """All server blocks with the document root of the portal, and those that answer to its names."""
     servers = nginx.servers(configuration)
-    found = Found(desired, servers, apache=tree.exists("/usr/sbin/apache2"))
+    found = Found(desired, servers, sockets(servers), apache=tree.exists("/usr/sbin/apache2"))
     for http in every(configuration.directives, "http"):
         for one in every(http.block or (), "upstream"):
             addresses = [item.arguments[0] for item in every(one.block or (), "server") if item.arguments]
             found.upstreams[one.arguments[0] if one.arguments else ""] = addresses
-    for server in servers:
-        for listen in server.host.listens:
-            if listen.port:
-                found.sockets.setdefault(listen.socket, []).append((server, listen))
     roots = {tree.real(root.rstrip("/")) for root in desired.roots}
     own = [server for server in servers if not server.host.ours]
     asked = [nginx.answering(servers, name) for name in _all_names(desired)]
     named = {id(one) for by_names, _default in asked for one in by_names}
     reached = named | {id(one) for _by_names, default in asked for one in default}
     found.portal = [
-        server
-        for server in own
-        if not leads("nginx", server) and _has_root(tree, server, roots, nested=id(server) in reached)
+        server for server in own if not leads(server) and _has_root(tree, server, roots, nested=id(server) in reached)
     ]
     answering = [server for server in own if id(server) in named]
-    found.redirect = [server for server in answering if leads("nginx", server)]
+    found.redirect = [server for server in answering if leads(server)]
     fronts = [server for server in answering if _is_front(server, found)]
     found.portal = [server for server in own if _is_in(server, found.portal) or _is_in(server, fronts)]
     known = [*found.portal, *found.redirect]

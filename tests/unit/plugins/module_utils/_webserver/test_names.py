@@ -66,7 +66,7 @@ APACHE = [
     ("Redirect permanent / https://campus.test/", True),
     ("RedirectMatch 301 ^/(.*)$ https://campus.test/$1", True),
     ("Redirect permanent /lms https://campus.test/", False),
-    ("RewriteRule ^ https://campus.test%{REQUEST_URI} [R=301,L]", True),
+    ("RewriteEngine On\nRewriteRule ^ https://campus.test%{REQUEST_URI} [R=301,L]", True),
     ("RewriteCond %{HTTP_HOST} =x.test\nRewriteRule ^ https://campus.test/ [R=301,L]", False),
     ("RewriteRule ^ https://%{SERVER_NAME}%{REQUEST_URI} [R=301,L]", False),
 ]
