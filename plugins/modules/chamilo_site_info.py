@@ -67,8 +67,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._program.install
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import in_force as settings_in_force
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_undo import MEMORY as ENVIRONMENT
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import MEMORY as SETTINGS
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.observed import settled
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine, settled
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import ask, ask_until, read
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.repair import Repaired
 

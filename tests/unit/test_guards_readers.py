@@ -37,7 +37,7 @@ REVIEWED = {
         _brute_force/unlock.py:sites _updates/releases.py:watched _monitoring/watch.py:configuration
         _application/release_files.py:refusal _permissions/aside.py:known
         _monitoring/watch.py:pulse _permissions/open_windows.py:known
-        _permissions/sites.py:known _application/release_files.py:known
+        _permissions/open_windows.py:sites _application/release_files.py:known
     """,
     "the package of the release, which an administrator names": """
         _application/package.py:read _program/new_release.py:_checksum
@@ -61,7 +61,8 @@ REVIEWED = {
         _host/processes.py:_text
     """,
     "a directory to begin with, from which names are followed step by step": """
-        _https/acme.py:_challenge _uploads/antivirus.py:scan_portal _common/paths.py:open_path _permissions/walk.py:_walked
+        _https/acme.py:_challenge _uploads/antivirus.py:scan_portal _common/paths.py:open_path
+        _permissions/walk.py:_walked
         _application/comparison.py:_walk
     """,
     "an open descriptor, in the directory of secrets of systemd's or root's": "_common/openssl.py:secret_file",

@@ -38,7 +38,6 @@ WRITTEN = {
     "_common/locks.py": "the name of a lock's holder: only words",
     "_https/acme.py": "a new file for the authority, below the webroot by a directory that is open",
     "_permissions/walk.py": "a pipe to the processes that walk",
-    "_application/obstacles.py": "the lock of the package manager is asked for; nothing is written",
     "_common/openssl.py": "a file without a name, in memory",
     "_uploads/antivirus.py": "a copy of a file of any size; what is known of it is written behind it",
     "_backups/restore_test.py": "in the drill's own directory",

@@ -25,10 +25,9 @@ from .._php import php_fpm, php_ini
 from .._php.php import Php
 from .._webserver import apache, certbot, nginx
 from .._webserver.beside import leads, programs
-from .._webserver.configuration import Configuration, Server, VirtualHost, first
+from .._webserver.configuration import Configuration, Server, VirtualHost, WebServer, first
 from .._webserver.names import Answering, answered, of_no_other_site, portal_names, redirected, visitors_names
 from .._webserver.planned import InPlace
-from .._webserver.web_server import WebServer
 from . import application, known_secrets, symfony_sessions
 from .dotenv import Environment
 from .dotenv import read as read_environment

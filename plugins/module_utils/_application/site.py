@@ -12,9 +12,8 @@ from .._common.errors import HardeningError
 from .._common.tree import Place
 from .._php.php import Php
 from .._webserver import certbot as portal_certbot
-from .._webserver.configuration import VirtualHost
+from .._webserver.configuration import VirtualHost, WebServer
 from .._webserver.planned import AccessFile, InPlace, OwnHost
-from .._webserver.web_server import WebServer
 from .installation import Installation
 
 

@@ -17,7 +17,7 @@ from .._brute_force.forecast import BANS, Rules, forecast
 from .._common import files
 from .._common.control import FAIL, NOT_ASSESSED, Finding, checks, observe
 from .._common.errors import HardeningError
-from .._transaction import damage
+from .._transaction import our_lines
 from .._transaction.memory import SETTINGS, kept
 from .._transaction.store import Store
 
@@ -58,7 +58,7 @@ def explained(site: str, findings: Mapping[str, Finding]) -> dict[str, Finding]:
     """The findings; what fails for lines of ours that are gone from a virtual host, reports it."""
     try:
         state = Store(files.STATE).peek() if os.geteuid() == 0 else {}
-        lost = damage.lost(state) if state else {}
+        lost = our_lines.lost(state) if state else {}
         messages = [sentence for name, sentences in lost.items() if name.endswith(f":{site}") for sentence in sentences]
     except (HardeningError, OSError) as problem:
         messages = [str(problem)]

@@ -21,7 +21,7 @@ from .._application.observer import Observer
 from .._common import alert, files, records, services
 from .._common.errors import HardeningError
 from .._common.paths import open_regular, shown
-from .._transaction import damage, repair
+from .._transaction import our_lines, repair
 from .._transaction.store import Store
 from . import integrity, left_behind, watch
 
@@ -410,7 +410,7 @@ def _edited(day: _Day) -> None:
         text = "\n".join([*edited, "", "The next run of the playbook harden writes them again."])
         _notify(day, "Files of this collection were edited by hand", text)
         day.lines += [f"Edited by hand: {path}" for path in edited]
-    lost = [sentence for sentences in damage.lost(state).values() for sentence in sentences]
+    lost = [sentence for sentences in our_lines.lost(state).values() for sentence in sentences]
     if lost:
         remedy = (
             "A panel, Certbot or a person removed them, and what they include is not active. Find out what writes the "

@@ -1,10 +1,11 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The maintenance windows that are open on this host, as they were written down."""
+"""What the role permissions wrote down about each portal, and the maintenance windows that are open on this host."""
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import time
@@ -16,6 +17,7 @@ from .._common.errors import HardeningError
 from .._common.paths import shown
 
 FILE = "windows.json"
+SITES = "/etc/chamilo-hardening"
 
 
 class WindowError(HardeningError):
@@ -50,6 +52,30 @@ class Window:
     def description(self) -> str:
         reach = f"; the installer answers {self.address} only" if self.address else ""
         return f"{shown(self.path)} is open ({self.profile}) until {self.closes}{reach}"
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the role wrote down about one portal: its tree, and the file that lets an address reach its installer.
+
+    ``pages``: the probes that have to be answered as before, the service with PHP in it, and the console, as
+    chamilo_perms takes them.
+    """
+
+    name: str
+    tree: Mapping[str, Any]
+    installer: Mapping[str, Any]
+    pages: Mapping[str, Any] = field(default_factory=dict)
+
+
+def sites(directory: str = "") -> dict[str, Site]:
+    found = {}
+    for path in sorted(glob.glob(f"{directory or SITES}/permissions-*.json")):
+        name = os.path.basename(path)[len("permissions-") : -len(".json")]
+        with open(path, encoding="utf-8") as file:
+            given = json.load(file)
+        found[name] = Site(name, given["tree"], given["installer"], given.get("pages") or {})
+    return found
 
 
 def known(state: str) -> list[Window]:

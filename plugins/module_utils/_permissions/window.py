@@ -27,12 +27,11 @@ from .._transaction.engine import Engine
 from .._transaction.job import Outcome
 from .._transaction.plan import plan
 from .._transaction.recovery import LOCK_SECONDS
-from . import open_windows, sites
+from . import open_windows
 from .apply import disabled, produce
 from .found import Found
-from .open_windows import Window, WindowError
+from .open_windows import Site, Window, WindowError
 from .policy import Order, PermsError, order
-from .sites import Site
 from .tree import open_trusted
 from .walk import run
 
@@ -78,7 +77,7 @@ class Done:
 
 def site(name: str = "", directory: str = "") -> Site:
     """The one that is named, or the only one there is."""
-    known = sites.known(directory)
+    known = open_windows.sites(directory)
     if name in known:
         return known[name]
     names = ", ".join(known)
@@ -304,7 +303,7 @@ def _revoke(path: str) -> list[str]:
 
 def _of_site(tree: Mapping[str, Any], portal: Site | None) -> Mapping[str, Any]:
     """The pages of the portal whose tree it is. The module names no portal."""
-    known = [portal] if portal else sites.known().values()
+    known = [portal] if portal else open_windows.sites().values()
     return next((one.pages for one in known if os.path.realpath(one.tree["path"]) == tree["path"]), {})
 
 

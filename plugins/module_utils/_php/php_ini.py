@@ -19,8 +19,7 @@ from typing import Protocol
 from .._common.errors import HardeningError
 from .._common.tree import Place, Tree
 from .._webserver import apache, nginx
-from .._webserver.configuration import GIVEN, Configuration, Directive, Server, VirtualHost, every, walk
-from .._webserver.web_server import WebServer
+from .._webserver.configuration import GIVEN, Configuration, Directive, Server, VirtualHost, WebServer, every, walk
 from . import php_fpm
 from .php import Php
 

@@ -30,7 +30,7 @@ from .._https import renewal
 from .._monitoring import daily as monitoring_daily
 from .._permissions import window as permissions_window
 from .._permissions.open_windows import WindowError
-from .._transaction import damage, our_lines, repair
+from .._transaction import our_lines, repair
 from .._transaction.job import Outcome
 from .._transaction.memory import Memory
 from .._transaction.repair import Repairing
@@ -484,7 +484,7 @@ def status(engine: Repairing, version: str) -> dict[str, Any]:
     state = engine.store.peek()
     sections = {}
     unused = unused_drop_ins({path for record in state["records"].values() for path in record["files"]})
-    edited, lost = repair.edited(state), damage.lost(state)
+    edited, lost = repair.edited(state), our_lines.lost(state)
     for name, record in state["records"].items():
         sections[name] = {
             "since": record["at"],

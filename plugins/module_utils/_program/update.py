@@ -35,7 +35,7 @@ from .._common.sentences import first_of
 from .._common.version import VersionError, parse
 from .._database import migrate
 from .._database.context import CREDENTIALS
-from .._permissions import apply, sites, window
+from .._permissions import apply, open_windows, window
 from .._permissions.policy import GIT
 from .._transaction.engine import Engine
 from .._updates import advisories
@@ -260,7 +260,7 @@ class _Update(Exchange):
 
     def _owned(self) -> None:
         """Owners and modes as the section permissions sets them, where it is active."""
-        known = sites.known().get(self.portal.site)
+        known = open_windows.sites().get(self.portal.site)
         if known:
             apply.produce(known.tree)
 
@@ -297,7 +297,7 @@ def _database_back(portal: Portal, journal: Mapping[str, Any]) -> list[str]:
 
 def _answers(site: Site) -> dict[str, int]:
     """How pages of the portal are answered now: those that are answered well."""
-    known = [one for one in sites.known().values() if one.tree["path"] == site.root]
+    known = [one for one in open_windows.sites().values() if one.tree["path"] == site.root]
     # By the proxy's protocol, where TLS ends at one, or all that is seen is a redirect to https.
     elsewhere = any(probe.get("send") for one in known for probe in one.pages.get("probe", ()))
     observer = Observer(site, {"terminated_elsewhere": elsewhere, "several_nodes": elsewhere})

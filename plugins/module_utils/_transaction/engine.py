@@ -18,12 +18,12 @@ from typing import Any
 
 from .._common.files import STATE, Item, Tree, now
 from .._common.in_force import InForce
-from . import marked, observed, our_lines
+from . import marked, our_lines
 from .difference import compare, restored
 from .job import Change, Job, Load, Outcome, TransactionError
 from .judgement import Before, judge, plain
 from .ownership import give_up, given_up, shared, written_by_another
-from .plan import Plan, as_item
+from .plan import Plan, as_item, as_seen
 from .probe import Probe
 from .recovery import LOCK_SECONDS
 from .undo import restoration
@@ -114,8 +114,20 @@ class Engine(Writing):
                     self.store.keep(f"written/{item.sha256}", item.data)
 
     def in_force(self) -> dict[str, InForce]:
-        """All transactions."""
-        return observed.in_force(self.store.root, self.store.peek())
+        """All transactions. None has a generation after a run that was cut off."""
+        root, state = self.store.root, self.store.peek()
+        quiet = settled(state)
+        found: dict[str, InForce] = {}
+        with Tree() as tree:
+            for name, record in state["records"].items():
+                items = {path: Item.from_json(known["after"]) for path, known in record["files"].items()}
+                whole = quiet and all(tree.inspect(path).same(item) for path, item in items.items())
+                edited = our_lines.of(record)
+                whole = whole and all(our_lines.as_written(root, tree, path, known) for path, known in edited.items())
+                files = {path: as_seen(item.kind, item.target) for path, item in items.items()}
+                files.update({path: known["seen"] for path, known in edited.items()})
+                found[name] = InForce(record["generation"] if whole else "", files)
+        return found
 
     def undo(self, name: str, outcome: Outcome) -> None:
         """Restore what was there before the first transaction of this name."""
@@ -190,3 +202,8 @@ class Engine(Writing):
             give_up(state, plan)
 
         return Job(plan.name, [*changes, *back], found, test, load, plan.listen, plan.probe, judge, commit)
+
+
+def settled(state: Mapping[str, Any]) -> bool:
+    """Whether no run was cut off, and nothing is owed to a service."""
+    return not state["open"] and not state["pending"]

@@ -8,12 +8,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, TypedDict
 
 from .._common.files import Item, StateError, Tree, has_acl, must_be_file
-from .._common.markers import sites
+from .._common.markers import MarkerError, sites, strip, sums
 from .._common.mending import mended
 from .._common.paths import of_root, open_path, open_regular
 
@@ -105,3 +106,37 @@ def file_of_root(path: str) -> str:
 
 def text_of(item: Item) -> str:
     return item.data.decode("utf-8", "surrogateescape")
+
+
+def lost(state: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What is gone or damaged of the lines of each section in files that are their owner's, in sentences."""
+    return {name: _lost(name, record) for name, record in state["records"].items()}
+
+
+def _lost(name: str, record: Mapping[str, Any]) -> list[str]:
+    """What is gone of our lines, or damaged. Where between the owner's lines they stand is for the owner to decide."""
+    found = []
+    with Tree() as tree:
+        for path, known in sorted(of(record).items()):
+            try:
+                places = places_of(tree, path, known, site_of(name))
+            except StateError as problem:
+                found.append(str(problem))
+                continue
+            there: Counter[str] = Counter()
+            damaged = []
+            for file in places:
+                text = text_of(tree.inspect(file))
+                there |= Counter(sums(text, site_of(name)))
+                try:
+                    strip(text, site_of(name))
+                except MarkerError as problem:
+                    damaged.append(f"{file} {problem}")
+            missing = Counter(known["blocks"]) - there
+            found += damaged
+            if not places:
+                found.append(f"{known['file']} is not there any more.")
+            elif missing and not damaged:
+                number, total = sum(missing.values()), len(known["blocks"])
+                found.append(f"{known['file']}: lines of {name} are gone, in {number} of {total} places.")
+    return found

@@ -17,6 +17,19 @@ GIVEN = ("PHP_ADMIN_VALUE", "PHP_VALUE")  # settings that a virtual host gives t
 
 
 @dataclass(frozen=True)
+class WebServer:
+    """nginx or Apache. ``name`` is empty when neither is installed."""
+
+    name: str = ""
+    version: str = ""
+    user: str = ""
+    service: str = ""
+    running: bool = False
+    modules: tuple[str, ...] = ()  # Apache: loaded modules, without "_module"
+    names_own: bool = False  # nginx: a line of its owner limits the length of names of virtual hosts
+
+
+@dataclass(frozen=True)
 class Listen:
     """An address a virtual host asks for. ``address`` is ``*`` for all of IPv4, ``[::]`` for all of IPv6.
 

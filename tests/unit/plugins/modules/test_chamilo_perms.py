@@ -7,7 +7,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import pwd
 import shutil
 
 import pytest
@@ -93,14 +92,12 @@ def test_a_name_can_do_no_harm_wherever_it_is_reported(capsys, site):
     (site / f"src{esc}").mkdir()
     (site / f"src{esc}/x.php").touch(0o200)
     (site / f"src{esc}/x.php").chmod(0o200)
-    (site / f"var/l{esc}").symlink_to(f"/etc/{esc}")
-    os.lchown(site / f"var/l{esc}", pwd.getpwnam("www-data").pw_uid, -1)
+    os.mkfifo(site / f"var/l{esc}")
     for check in (True, False):
         reported = run(capsys, site, _ansible_check_mode=check)
         assert reported["disabled"] == ["src\\x1b[2J\\n: 1 files"]
         assert "\nvar/s\\x1b[2J\\n.txt  www-data:root 0644\n" in reported["diff"]["before"]
         assert [one["path"] for one in reported["refused"]] == ["var/l\\x1b[2J\\n"]
-        assert "to /etc/\\x1b[2J\\n" in reported["refused"][0]["why"]
         assert "\x1b" not in json.dumps(reported, ensure_ascii=False).replace("\\u001b", "\x1b")
 
 

@@ -14,7 +14,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dat
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
@@ -139,15 +138,6 @@ def test_a_host_that_cannot_have_what_is_asked_for_fails(capsys, root, monkeypat
     result = ask(chamilo_site_info, capsys, domain="campus.test", sections=sections)
     assert result.get("failed", False) is fails
     assert ("This host is Debian 11" in result.get("msg", "")) is fails
-
-
-def test_what_nginx_would_refuse_beside_ours_is_in_the_way(capsys, root, monkeypatch):
-    own = VirtualHost("campus.conf", 1, ("campus.test",), (), "", once=(Place("campus.conf", 3, "server_tokens on"),))
-    monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test", serving=(own,)))
-    asked = {"domain": "campus.test", "vhost": "include", "sections": ["headers"]}
-    result = ask(chamilo_site_info, capsys, once={"server_tokens": "off"}, **asked)
-    assert "campus.conf line 3: server_tokens on" in result["obstacles"][0]["why"]
-    assert ask(chamilo_site_info, capsys, **asked)["obstacles"] == []
 
 
 def test_all_that_is_in_the_way_is_in_one_message_and_in_check_mode_too(capsys, root, monkeypatch):

@@ -11,8 +11,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.act
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.in_force import InForce
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
+    Listen,
+    VirtualHost,
+    WebServer,
+)
 
 DROP_INS = "/etc/nginx/sites-available/chamilo-campus.d"
 SECTIONS = {"https": "g1", "headers": "g2"}

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import discovery
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover, unfit
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Database, SiteError
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import WebServer
 from tests.testbed import authority
 
 

@@ -21,8 +21,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.confi
     Alias,
     Listen,
     VirtualHost,
+    WebServer,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 
 HTTP, HTTPS = Listen("*", 80, tls=False), Listen("*", 443, tls=True)
 

@@ -19,8 +19,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks import lock
 from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Job, Process
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost, WebServer
 
 DUMP = "-- MariaDB dump 10.19\n-- Host: localhost    Database: chamilo\nCREATE TABLE x (id INT);\n"
 OUR_BACKUP = Job("/etc/cron.d/ours:4", "7 3 * * * root chamilo-hardening backup --quiet --site campus")

@@ -19,8 +19,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit import br
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Jail
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
+    Listen,
+    VirtualHost,
+    WebServer,
+)
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import brute_force as plan
 
 UNIT, TAG = "_SYSTEMD_UNIT=nginx.service", "SYSLOG_IDENTIFIER=chamilo_1"

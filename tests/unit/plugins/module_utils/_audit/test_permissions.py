@@ -29,8 +29,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.confi
     Alias,
     Listen,
     VirtualHost,
+    WebServer,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 from tests.unit.plugins.module_utils._common.test_acl import let_write
 
 HTTP = Listen("*", 80, tls=False)

@@ -15,8 +15,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.obs
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import sessions
 from ansible_collections.chamilo.hardening.plugins.module_utils._host.processes import Job
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php_ini import Setting
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
+    Listen,
+    VirtualHost,
+    WebServer,
+)
 
 FLAGS = "; path=/; secure; HttpOnly; SameSite=lax"
 NUMBER = "317541b6161e81623ab87ea25ea02428"

@@ -22,9 +22,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.confi
     Directive,
     Listen,
     VirtualHost,
+    WebServer,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import InPlace, Program
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 
 SOCKET = "unix:/run/php/php8.4-fpm.sock"
 ALL = ";".join((*uploads.GUIDE, *uploads.SLIPS_THROUGH))

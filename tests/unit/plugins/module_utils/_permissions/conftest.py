@@ -20,8 +20,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.http imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import apply, window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy as permissions_policy
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.open_windows import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import Order, built_in
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.sites import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import Windows
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine

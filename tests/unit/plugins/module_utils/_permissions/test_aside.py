@@ -14,10 +14,10 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import release_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import apply, sites
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import apply, open_windows
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import pages as permissions_pages
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.open_windows import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.sites import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from tests.unit.plugins.module_utils._permissions.conftest import WEB, state
 
@@ -50,7 +50,7 @@ class Host:
             (self.state / name).write_text("{}")
         self.works = True
         site = Site("campus", self.tree, {}, {"probe": [{"url": "https://campus.example/"}]})
-        monkeypatch.setattr(sites, "known", lambda directory="": {"campus": site})
+        monkeypatch.setattr(open_windows, "sites", lambda directory="": {"campus": site})
         monkeypatch.setattr(permissions_pages, "ANSWER_SECONDS", 0)
 
     def fetch(self, probe):

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 
 import pytest
@@ -61,84 +60,6 @@ def test_what_a_user_serves_is_not_asked(site, mount, monkeypatch):
     mount("-t", "tmpfs", "-o", "mode=777", "tmpfs", site / "var/upload")
     monkeypatch.setattr(policy, "mounts", lambda: {str(site / "var/upload"): Mount("fuse", of_user=True)})
     assert "another file system" in reasons(run(given(site)))["var/upload"]
-
-
-@pytest.fixture
-def squashed(monkeypatch):
-    """``squashed(path)``: a mount that refuses root, as NFS with root_squash does. It stands in for one.
-
-    Such a directory is listed with the rights of the user who opened it, whichever user lists it later.
-    """
-
-    def squash(path):
-        device = os.lstat(path).st_dev
-
-        def of(what, options):
-            if isinstance(what, int):
-                return os.fstat(what).st_dev
-            return real["stat"](what, dir_fd=options.get("dir_fd"), follow_symlinks=False).st_dev
-
-        def refusing(name, code):
-            def call(what, *more, **options):
-                if name == "open" and more and more[0] & os.O_CREAT:
-                    return real[name](what, *more, **options)
-                if os.geteuid() == 0 and of(what, options) == device and not (name == "open" and more[0] & os.O_PATH):
-                    insider = what if isinstance(what, int) else None
-                    status = (
-                        os.fstat(insider) if insider is not None else real["stat"](what, dir_fd=options.get("dir_fd"))
-                    )
-                    if name != "open" or not status.st_mode & 0o004:
-                        raise OSError(code, os.strerror(code), str(what))
-                done = real[name](what, *more, **options)
-                if name == "open":
-                    (of_root.add if os.geteuid() == 0 else of_root.discard)(done)
-                return done
-
-            return call
-
-        def dup(handle):
-            again = real["dup"](handle)
-            (of_root.add if handle in of_root else of_root.discard)(again)
-            return again
-
-        def scandir(what="."):
-            if what in of_root and os.fstat(what).st_dev == device and not os.fstat(what).st_mode & 0o004:
-                raise OSError(errno.EACCES, os.strerror(errno.EACCES))
-            return real["scandir"](what)
-
-        of_root = set()
-        real = {name: getattr(os, name) for name in ("open", "fchmod", "fchown", "stat", "dup", "scandir")}
-        monkeypatch.setattr(os, "dup", dup)
-        monkeypatch.setattr(os, "scandir", scandir)
-        for name, code in (("open", errno.EACCES), ("fchmod", errno.EPERM), ("fchown", errno.EPERM)):
-            monkeypatch.setattr(os, name, refusing(name, code))
-
-    return squash
-
-
-def test_where_root_may_not_the_web_user_sets_what_is_its_own(site, tmp_path, mount, squashed):
-    (site / "var/upload").mkdir()
-    mount("-t", "tmpfs", "-o", "mode=777", "tmpfs", site / "var/upload")
-    for path in (tmp_path, *tmp_path.parents):  # the web user has to get there
-        if "/pytest-" in str(path):
-            path.chmod(0o755)
-    (site / "var/upload/deep").mkdir(mode=0o700)
-    (site / "var/upload/deep/lesson").write_text("")
-    (site / "var/upload/foreign").write_text("")
-    for name in ("", "/deep", "/deep/lesson"):
-        os.chown(f"{site}/var/upload{name}", WEB.pw_uid, WEB.pw_gid)
-    os.chown(site / "var/upload/foreign", 12345, WEB.pw_gid)
-    (site / "var/upload/foreign").chmod(0o666)
-    (site / "var/upload/deep").chmod(0o777)
-    (site / "var/upload").chmod(0o777)
-    squashed(site / "var/upload")
-    found = run(given(site))
-    assert os.geteuid() == 0
-    assert state(site / "var/upload") == state(site / "var/upload/deep") == (WEB.pw_uid, WEB.pw_gid, "0770")
-    assert state(site / "var/upload/deep/lesson")[2] == "0660"
-    assert reasons(found) == {"var/upload/foreign": "Operation not permitted"}
-    again = run(given(site))
-    assert not again.changed and reasons(again) == reasons(found)
 
 
 def test_a_link_of_root_s_to_a_declared_part_is_followed(site, tmp_path):

@@ -19,7 +19,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup as backups_backup
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, mounts, services
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import sites
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import open_windows
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import WindowError
@@ -334,7 +334,7 @@ def test_the_module_leaves_an_open_tree_alone_and_closes_one_that_is_due(host, m
 def desk(host, monkeypatch):
     """A host on which commands about windows can be typed. ``saved``: backups taken; ``reported``: the alerts."""
     monkeypatch.setattr(permissions_window, "Windows", lambda _engine: host.windows)
-    monkeypatch.setattr(sites, "SITES", write(host, "campus"))
+    monkeypatch.setattr(open_windows, "SITES", write(host, "campus"))
     monkeypatch.setattr(backups_portal, "CONFIGURATION", str(host.directory))
     monkeypatch.setattr(main.syslog, "syslog", lambda level, line: None)
     host.saved, host.reported, host.broken = [], [], ""
@@ -425,7 +425,7 @@ def test_an_undelivered_alert_does_not_keep_a_window_open(desk, monkeypatch):
 def test_what_the_web_user_lays_keeps_no_window_open(desk, capsys, laid):
     """While one is open the directory of the portal is its own."""
     desk.tree["roots"] = ["var", "config"]
-    sites.SITES = write(desk, "campus")
+    open_windows.SITES = write(desk, "campus")
     desk.open()
     config = desk.root / "config"
     config.rename(desk.root / "config.real")

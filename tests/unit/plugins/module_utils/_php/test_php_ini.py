@@ -15,8 +15,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._php.php_ini imp
     of_face,
     of_site,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost, WebServer
 
 FPM = "/etc/php/8.4/fpm"
 FAR = "<Directory /srv>\nphp_value a far\n</Directory>"

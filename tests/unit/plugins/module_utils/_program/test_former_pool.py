@@ -23,7 +23,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._program import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.repair import Repairing
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import WebServer
 
 OWN, OLD = "chamilo-campus", "www-data"
 OURS = "unix:/run/chamilo-campus.sock"

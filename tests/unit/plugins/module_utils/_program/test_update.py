@@ -30,7 +30,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Snapshot
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import sites
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import open_windows
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import update
 from tests.unit.plugins.module_utils._program.test_new_release import FILES, OLD, lay, packed, release
@@ -57,7 +57,7 @@ def campus(tmp_path, monkeypatch):
     monkeypatch.setattr(saved_files, "saved_root", lambda *_words: portal.directory)
     monkeypatch.setattr(restore_tables, "may_restore", lambda _portal: False)
     monkeypatch.setattr(jobs, "alone", lambda *_words: contextlib.nullcontext())
-    monkeypatch.setattr(update.window, "sites", dict)
+    monkeypatch.setattr(update.open_windows, "sites", dict)
     monkeypatch.setattr(update, "_compile", did("compile"))
     monkeypatch.setattr(update, "_migrate", did("migrate"))
     monkeypatch.setattr(update, "_suits", lambda *_words: None)
@@ -321,8 +321,11 @@ def test_migrations_run_by_the_account_for_upgrades_where_there_is_one(
 @pytest.mark.parametrize("active", [True, False])
 def test_a_new_program_gets_owners_and_modes_where_the_section_is_active(campus, monkeypatch, active):
     applied = []
-    known = {"campus": sites.Site("campus", {"path": campus.portal.root}, {}), "shop": sites.Site("shop", {}, {})}
-    monkeypatch.setattr(update.sites, "known", lambda: known if active else {"shop": known["shop"]})
+    known = {
+        "campus": open_windows.Site("campus", {"path": campus.portal.root}, {}),
+        "shop": open_windows.Site("shop", {}, {}),
+    }
+    monkeypatch.setattr(update.open_windows, "sites", lambda: known if active else {"shop": known["shop"]})
     monkeypatch.setattr(update.apply, "produce", applied.append)
     list(update.update(campus.portal, campus.package))
     assert applied == [{"path": campus.portal.root}] * active

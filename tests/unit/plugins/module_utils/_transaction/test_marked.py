@@ -19,7 +19,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, apply, strip, without
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import damage, our_lines, repair
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import our_lines, repair
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome, TransactionError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import asks_for_nothing, plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.repair import Repairing
@@ -124,7 +124,7 @@ def test_what_was_edited_around_our_lines_stays(host: World) -> None:
     host.apply(**desired())
     mine = HOST.replace("server_name campus;", "server_name campus www;").replace("}", "    # mine, ü\n}") + "# end\r\n"
     (host.etc / "campus.conf").write_bytes(apply(mine, _shifted(mine), "campus").encode())
-    assert repair.edited(host.journal())[NAME] == damage.lost(host.journal())[NAME] == []
+    assert repair.edited(host.journal())[NAME] == our_lines.lost(host.journal())[NAME] == []
     assert not nothing_to_do(host, **desired(mine)), "the host is asked once"
     again = {**desired(mine), "files": [*owners(mine, marks=_data(_shifted(mine))), *desired()["files"][1:]]}
     done = host.apply(**again)
@@ -233,7 +233,7 @@ def test_a_file_that_its_owner_removed_is_no_error(host: World) -> None:
     host.apply(**desired())
     (host.etc / "campus.conf").unlink()
     (host.etc / "enabled/campus").unlink()
-    assert damage.lost(host.journal())[NAME] == [f"{host.etc}/campus.conf is not there any more."]
+    assert our_lines.lost(host.journal())[NAME] == [f"{host.etc}/campus.conf is not there any more."]
     done = host.undo(NAME)
     assert done.notes == [f"{host.etc}/campus.conf is not there any more, and so are the lines of {NAME} in it."]
     assert "campus.conf" not in host.tree() and "ours" not in host.tree() and not host.journal()["records"]
@@ -256,7 +256,7 @@ def test_a_file_that_its_owner_renamed_loses_its_lines_too(host: World, linked: 
         (host.etc / "enabled/campus").symlink_to("../school.conf")
     (host.etc / "stranger.conf").write_text(read(host, "school.conf"))
     os.chown(host.etc / "stranger.conf", 33, 33)
-    assert damage.lost(host.journal())[NAME] == []
+    assert our_lines.lost(host.journal())[NAME] == []
     assert not host.undo(NAME).notes
     assert read(host, "school.conf") == HOST and not host.journal()["records"]
     assert read(host, "stranger.conf") != HOST, "it is not root's"
@@ -280,7 +280,7 @@ def test_damaged_marks_are_named_and_mended_by_the_next_run(host: World) -> None
     whole = read(host)
     damaged = whole.replace("include ours/*.conf;", "include theirs/*.conf;")
     host.write("campus.conf", damaged)
-    (reported,) = damage.lost(host.journal())[NAME]
+    (reported,) = our_lines.lost(host.journal())[NAME]
     assert reported.startswith(f"{host.etc}/campus.conf line 2: ") and reported.endswith("chamilo-hardening repair")
     mine = HOST.replace("    server_name", "include theirs/*.conf;\n    server_name")
     host.undo(NAME)
@@ -309,10 +309,12 @@ def test_a_line_that_was_removed_is_reported_and_one_that_was_moved_is_not(host:
     block = text[text.index("    # BEGIN") : text.index("    server_name")]
     moved = text.replace(block, "").replace("    root", f"{block}    root")
     host.write("campus.conf", moved)
-    assert damage.lost(host.journal())[NAME] == []
+    assert our_lines.lost(host.journal())[NAME] == []
     removed = text.replace(block, "")
     host.write("campus.conf", removed)
-    assert damage.lost(host.journal())[NAME] == [f"{host.etc}/campus.conf: lines of {NAME} are gone, in 1 of 2 places."]
+    assert our_lines.lost(host.journal())[NAME] == [
+        f"{host.etc}/campus.conf: lines of {NAME} are gone, in 1 of 2 places."
+    ]
     assert host.apply(**desired()).changed and read(host) == text
 
 
@@ -435,7 +437,7 @@ def test_what_an_older_version_wrote_down_knows_of_no_lines(world: World) -> Non
     world.apply()
     state = world.journal()
     assert "marked" not in state["records"]["headers"]
-    assert damage.lost(state) == {"headers": []} and nothing_to_do(world)
+    assert our_lines.lost(state) == {"headers": []} and nothing_to_do(world)
 
 
 def test_where_lines_stand_is_no_other_generation() -> None:
@@ -501,7 +503,7 @@ def test_each_file_of_the_world_comes_back_as_its_owner_left_it(tmp_path: Path, 
     assert owner.apply(first).changed
     assert owner.nothing_to_do(owner.params()) and owner.params() == first
     owner.edit()
-    assert damage.lost(owner.engine.store.peek()) == {NAME: []}
+    assert our_lines.lost(owner.engine.store.peek()) == {NAME: []}
     later = owner.params()
     assert not owner.nothing_to_do(later)
     done = owner.apply(later)
@@ -589,7 +591,7 @@ def test_what_was_set_aside_for_a_section_comes_back_with_what_it_reports(host: 
     assert "\n    add_header X-Frame-Options a;\n" in read(host) and "#     add_header Referrer-Policy b;" in read(host)
     assert "\n    add_header X-Frame-Options c;\n" in read(host) and "#     include shared.conf;" in read(host)
     assert "add_header X-Frame-Options a;" in json.dumps(done.diff) and not done.notes
-    assert damage.lost(host.engine().store.peek())[NAME] == []
+    assert our_lines.lost(host.engine().store.peek())[NAME] == []
     # The next run of the section asks for what it wants, whatever that is.
     again = {"name": NAME, "files": [*one(files[NAME][1], "sites-available/chamilo-campus.d/location/https.conf")]}
     again["files"] += owners(SENT, marks=marks)

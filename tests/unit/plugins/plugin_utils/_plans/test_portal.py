@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import WebServer
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import ControlError
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from tests.tools.plans import answered, planned, virtual_host

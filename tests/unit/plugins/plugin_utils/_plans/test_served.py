@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import (
+    Listen,
+    VirtualHost,
+    WebServer,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import Block, InPlace
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.served import Served
 from tests.tools.plans import answered, virtual_host
 

@@ -13,9 +13,8 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, WebServer
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import OwnHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.web_server import WebServer
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.certificate import Certificate
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.vhost import VirtualHost
