@@ -86,8 +86,7 @@ def obstacles(site: Site, host: Host, desired: Desired) -> list[Obstacle]:
         found += _variables(site, host, desired.variables)
     if set(desired.sections) - {"database"}:
         found += [Obstacle(why) for why in filter(None, [misnamed(site)])]
-    widened = desired.vhost == "auto" and site.php.confined in site.in_place.widened
-    if site.php.confined and not widened:
+    if site.php.confined:
         found.append(
             Obstacle(
                 f"open_basedir in {site.php.confined}: it leaves out {PREPENDED}, with what the sections uploads, "

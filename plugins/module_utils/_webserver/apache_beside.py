@@ -92,38 +92,16 @@ def _directory(item: Directive) -> str:
     return re.sub(r"/?(?:\$\d)?$", "", item.arguments[-1])
 
 
-def elsewhere(server: Server, configuration: Configuration) -> tuple[str, str] | None:
-    """Why nothing of the portal's PHP is here, and what to do."""
-    host = hands_all_on(server, configuration)
-    if not host:
-        return None
-    return (
-        f"all requests are handed on to {host}, which is another host",
-        "Harden the portal on that host, under the name it has there",
-    )
-
-
-def hands_all_on(server: Server, configuration: Configuration) -> str:
-    """The other host to which a VirtualHost hands all requests on, or an empty text."""
+def elsewhere(server: Server) -> tuple[str, str] | None:
+    """Why nothing of the portal's PHP is here, where all requests go to another host, and what to do."""
     for target in (target for target, always in _handed_on(server) if always):
-        for address in _members(target, (*(server.block.block or ()), *configuration.directives)) or [target]:
-            found = re.match(r"(?:https?|wss?|h2c?|ajp)://(\[[^\]]*\]|[^/:]+)", address)
-            if found and not re.fullmatch(r"localhost|127\.[\d.]+|\[::1\]|[\w-]+|.*[%$].*", found[1]):
-                return found[1]
-    return ""
-
-
-def _members(target: str, directives: Iterable[Directive]) -> list[str]:
-    """The hosts between which a balancer chooses."""
-    name = re.match(r"balancer://[^/]+", target)
-    blocks = [
-        item
-        for item in every(directives, "proxy")
-        if name and item.arguments[:1] and item.arguments[0].rstrip("/") == name[0]
-    ]
-    return [
-        item.arguments[0] for block in blocks for item in every(block.block or (), "balancermember") if item.arguments
-    ]
+        found = re.match(r"(?:https?|wss?|h2c?|ajp)://(\[[^\]]*\]|[^/:]+)", target)
+        if found and not re.fullmatch(r"localhost|127\.[\d.]+|\[::1\]|[\w-]+|.*[%$].*", found[1]):
+            return (
+                f"all requests are handed on to {found[1]}, which is another host",
+                "Harden the portal on that host, under the name it has there",
+            )
+    return None
 
 
 def paths(level: Iterable[Directive]) -> Iterator[str]:

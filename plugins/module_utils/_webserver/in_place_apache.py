@@ -107,7 +107,7 @@ class _Planner:
 
     def edit(self, server: Server) -> None:
         block, file = server.block, server.host.file
-        elsewhere = apache_beside.elsewhere(server, self.configuration)
+        elsewhere = apache_beside.elsewhere(server)
         if elsewhere:
             self.refuse(server, *elsewhere)
             return

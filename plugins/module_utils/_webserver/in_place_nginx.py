@@ -14,11 +14,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from .._common.markers import Mark, Piece, without
-from .._common.open_basedir import PREPENDED, confines
 from . import beside, bound, nginx, panels, server_blocks, tls_policy
-from .configuration import GIVEN, Configuration, Directive, Server, every, walk
+from .configuration import Configuration, Directive, Server, every, walk
 from .in_place import DesiredHost, Unmarked, digest, exposed, unread
 from .planned import Block, Edited, InPlace, Obstacle
+from .shared_directives import mentions
 
 # An inner level with a line of its own inherits none of these: the lines of our drop-ins are repeated there.
 _HIDES = ("fastcgi_hide_header", "proxy_hide_header")
@@ -36,9 +36,7 @@ TLS = (
     "ssl_session_tickets",
     "ssl_session_timeout",
 )
-_MORE = {"more_set_headers": re.compile(r"([\w-]+)\s*(?::|$)"), "more_clear_headers": re.compile(r"([\w-]+)$")}
-
-_BASEDIR = re.compile(r"open_basedir *= *([\w./:${}~-]+)")  # and nothing else, which the controller might see
+_MORE = ("more_set_headers", "more_clear_headers")  # of a module; they win over all others
 
 # What may be written out, which the controller sees: how nginx works, and what visitors see.
 _PUBLIC = re.compile(
@@ -100,7 +98,6 @@ def plan(tree: Unmarked, configuration: Configuration, desired: DesiredHost) -> 
         programs=beside.programs(tree, "nginx", configuration, found.portal, desired.roots),
         obstacles=tuple(dict.fromkeys(obstacles)),
         tls=any(found.needs_tls(server) for server in found.portal),
-        widened=tuple(dict.fromkeys(made.widened)),
         bound=bound.by_owner(configuration, _secure_levels(configuration, found)),
     )
 
@@ -131,7 +128,6 @@ class _Plan:
         self.desired = desired
         self.found = found
         self.obstacles: list[Obstacle] = []
-        self.widened: list[str] = []
         self.changes: dict[str, _Changes] = {}
         self._pending: dict[int, list[Piece]] = {}  # what cannot be written where it belongs, by the directive
         own = {id(server.block) for server in (*found.portal, *found.redirect)}
@@ -156,11 +152,6 @@ class _Plan:
             self._aside(item)
         if self.desired.tls and any(listen.tls for listen in server.host.listens):
             self._speak_well(server.block)
-        for item in walk(level):
-            wider = _wider(item)
-            if wider:
-                self._aside(item, wider)
-                self.widened.append(f"{item.file} line {item.line}")
         self._programs = {(one.file, one.line) for one in beside.nginx_programs(server, self.desired.roots)}
         for inner in every(level, *_LEVELS):
             self._level(inner, [server.block])
@@ -252,24 +243,9 @@ class _Plan:
                 self._aside(item)
             elif item.name == "add_header":
                 own = True
-            elif item.name in _MORE:
-                self._more(item)
+            elif item.name in _MORE and mentions(item.written, self.desired.headers):
+                self._refuse(item, f"{item.name} for headers that chamilo.hardening sends", "Take these out of it")
         return own
-
-    def _more(self, item: Directive) -> None:
-        """The lines of the module headers-more name several headers at once."""
-        names = [_MORE[item.name].match(argument) for argument in item.arguments]
-        ours = [bool(name) and name[1].lower() in self.desired.headers for name in names if name is not None]
-        if not any(ours):
-            return
-        if all(name is not None for name in names) and all(ours):
-            self._aside(item)
-            return
-        self._refuse(
-            item,
-            f"{item.name} for headers that chamilo.hardening sends, and for others or under conditions",
-            "Give each header a line of its own",
-        )
 
     def _end(self, block: Directive) -> int:
         """Before its last brace, on a line of its own where the brace has one."""
@@ -356,16 +332,6 @@ def _goes_before(block: Directive) -> bool:
         return False
     within = (item.arguments[0] for item in every(block.block or (), "location") if item.arguments)
     return block.arguments[0].startswith("^~") or any(kind.startswith("~") for kind in within)
-
-
-def _wider(item: Directive) -> str:
-    """A line that confines PHP so that no section can have it run anything, with the place of that; else nothing."""
-    if item.name != "fastcgi_param" or len(item.arguments) < 2 or item.arguments[0] not in GIVEN:
-        return ""
-    value = _BASEDIR.fullmatch(item.arguments[1])
-    if value is None or not confines(value[1]):
-        return ""
-    return item.written.replace(value[1], f"{value[1].rstrip(':')}:{PREPENDED}") + ";"
 
 
 def _shown(item: Directive) -> str:

@@ -80,7 +80,6 @@ class InPlace:
     programs: tuple[Program, ...] = ()
     obstacles: tuple[Obstacle, ...] = ()
     tls: bool = False  # a block includes what has it speak https
-    widened: tuple[str, ...] = ()  # lines that confine PHP, which get the place of what sections have it run
     bound: str = ""  # what its owner had browsers go by as Strict-Transport-Security, by https
 
 

@@ -30,7 +30,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.vir
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.mounts import Mount
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import InPlace, OwnHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import OwnHost
 
 NOW = 1795000000.0
 ALL = Desired(sections=SECTIONS, controller_time=NOW, install={"monitoring": ["monit"], "backups": ["restic"]})
@@ -447,14 +447,6 @@ def test_php_that_no_pool_of_the_host_is(host, address, sections, out):
     named = [one for one in found if one.why.startswith(f"PHP of the portal: {address} (/etc/nginx/sites-available/")]
     assert [",".join(sorted(one.sections)) for one in named] == ([out] if out else [])
     assert all(f"listen = {address.replace('unix:', '')} in" in one.why for one in named)
-
-
-@pytest.mark.parametrize(("vhost", "messages"), [("auto", False), ("managed", True), ("include", True), ("", True)])
-def test_an_open_basedir_that_this_run_widens(vhost, messages):
-    place = "/etc/nginx/sites-available/campus line 3"
-    confined = site(php=Php(confined=place), in_place=InPlace(widened=(place,)))
-    text = " ".join(one.why for one in obstacles(confined, Host(now=NOW), Desired(["uploads"], vhost=vhost)))
-    assert (f"open_basedir in {place}" in text) is messages
 
 
 @pytest.mark.parametrize(

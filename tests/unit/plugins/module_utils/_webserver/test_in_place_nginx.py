@@ -231,21 +231,10 @@ def test_headers_of_a_location_bring_ours_along(host):
     assert found.lines("/etc/nginx/sites-available/campus.conf") == [OURS, PHP, LOCATION, LOCATION, LOCATION]
 
 
-@pytest.mark.parametrize(
-    ("line", "aside"),
-    [
-        ("'X-Frame-Options: DENY' 'Referrer-Policy: x'", True),
-        ("'X-Frame-Options: DENY' 'A: b'", False),
-        ("-s 404 'X-Frame-Options: DENY'", False),
-    ],
-)
-def test_lines_of_the_module_headers_more(host, line, aside):
-    found = site(host, block("80, 443 ssl", body=f"{SERVED} more_set_headers {line};"))
-    if aside:
-        assert found.aside() == [f"more_set_headers {line};"]
-    else:
-        (refusal,) = refusals(found)
-        assert refusal.endswith("Give each header a line of its own")
+def test_lines_of_the_module_headers_more(host):
+    lines = "more_set_headers 'A: b'; more_clear_headers Server; more_set_headers -s 404 'x-frame-options: DENY';"
+    (refusal,) = refusals(site(host, block("80, 443 ssl", body=f"{SERVED} {lines}")))
+    assert "more_set_headers for headers that chamilo.hardening sends" in refusal
 
 
 def test_what_applies_to_all_sites_is_repeated(host):
@@ -685,22 +674,6 @@ def test_what_nginx_serves_without_our_regular_expressions_has_them_once_more(ho
 
 CONFINED = 'fastcgi_param PHP_ADMIN_VALUE "open_basedir=$base/:/tmp/"'
 WIDER = 'fastcgi_param PHP_ADMIN_VALUE "open_basedir=$base/:/tmp/:/usr/local/share/chamilo-hardening";'
-
-
-@pytest.mark.parametrize(
-    ("line", "wider"),
-    [
-        (CONFINED, WIDER),
-        (CONFINED.replace("/tmp/", "/usr/local/share/"), ""),
-        (CONFINED.replace("/tmp/", "/tmp/\nsecret=1"), ""),
-        (CONFINED.replace("PHP_ADMIN_VALUE", "X"), ""),
-    ],
-)
-def test_php_that_is_confined_may_read_what_sections_have_it_run(host, line, wider):
-    found = site(host, f"server {{ {BOTH} server_name {DOMAIN}; {SERVED[:-1]} {line}; }} }}\n")
-    assert (wider in found.lines()) is bool(wider)
-    assert found.aside() == ([f"{line};"] if wider else [])
-    assert found.plan.widened == (("/etc/nginx/sites-available/campus.conf line 1",) if wider else ())
 
 
 CERTBOT = "ssl_protocols TLSv1.2 TLSv1.3;\nssl_ciphers ECDHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:!aNULL;\n"
