@@ -72,7 +72,7 @@ def test_the_shards_of_the_full_run_are_the_whole_of_it():
     workflow = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text())["jobs"]["everything"]
     shards = workflow["strategy"]["matrix"]["shard"]
     assert shards == list(range(1, len(shards) + 1))
-    assert f"bin/test --full --shard ${{{{ matrix.shard }}}}/{len(shards)}" in workflow["steps"][-1]["run"]
+    assert f"bin/ci everything ${{{{ matrix.shard }}}}/{len(shards)}" in workflow["steps"][-1]["run"]
 
     def names(shard: str) -> list[str]:
         return [step.name for lane in run.full_steps(shard) for step in lane if step.name not in ("images", "hosts")]
