@@ -42,8 +42,9 @@ def main() -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(PIP)
     os.chdir(tree())
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    command = ["ansible-test", "sanity", "--venv", "--python", python, "--color", "no", *sys.argv[1:]]
+    # With --docker its container has each Python of hosts.
+    python = ["--venv", "--python", f"{sys.version_info.major}.{sys.version_info.minor}"]
+    command = ["ansible-test", "sanity", *([] if "--docker" in sys.argv else python), "--color", "no", *sys.argv[1:]]
     os.execvpe(command[0], command, {**os.environ, "HOME": str(home)})
 
 
