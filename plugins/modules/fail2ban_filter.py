@@ -18,10 +18,8 @@ description:
     victim in each part of each of your lines that an attacker controls (user name, path, referer, ...). When it is
     extracted, the filter is refused.
   - Which parts these are is known for access logs. In other lines it is whatever is quoted, follows a word such as
-    C(user), or has a slash in it. So is each value, as in C(id=x) and C([id x]), that your patterns accept with another
-    text, and each other word before the address in whose place they accept several words. There the attacker may
-    continue with the rest of the line, spaces included. What your patterns demand literally, such as C(level=error),
-    is the program's own.
+    C(user) or a key, as in C(id=x), or begins with a slash, else the end of the line. Where a client controls another
+    word of it, have the program quote that, or see to it yourself.
   - A pattern that takes too long on some line lets an attacker stop fail2ban by it. So the module derives the slowest
     lines it can from yours, and refuses the filter when they take longer than O(time_budget).
   - The filter alone bans no client. A jail has to name it, in a file below C(/etc/fail2ban/jail.d).

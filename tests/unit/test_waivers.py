@@ -52,6 +52,7 @@ SIGNS = {
     "sessions_cookie_httponly": text(r"cookie_httponly = 1"),
     "sessions_cookie_samesite": text(r"cookie_samesite = Lax"),
     "sessions_strict": lambda text: "use_strict_mode = 1" in text and "prepend.d/sessions.php" in text,
+    "sessions_apart": text(r"SystemCallFilter=~@debug"),
     "sessions_remember_me": lambda text: "remember" in text and "chamilo.hardening.chamilo_remembered" in text,
 }
 # These have no deed of their own: they follow from the others, or from the way things are made. A waiver takes them out

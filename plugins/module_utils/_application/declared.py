@@ -45,7 +45,7 @@ class Declared:
     hsts: Literal["ramp", "full", "off"] = _from("chamilo_https_hsts", "ramp")
     ca_file: str = _from("chamilo_https_acme_ca_file", "")
     terminated_elsewhere: bool = _from("chamilo_https_terminated_elsewhere", False)
-    attempts: int = _from("chamilo_brute_force_attempts", 5)
+    attempts: int = _from("chamilo_brute_force_attempts", 8)
     find_seconds: int = _from("chamilo_brute_force_find_seconds", 900)
     ban_seconds: int = _from("chamilo_brute_force_ban_seconds", 900)
     interfaces: Sequence[str] = _from("chamilo_brute_force_interfaces", [])

@@ -18,7 +18,7 @@ from .._application.symfony_sessions import options
 from .._common.control import Finding, check, failed, passed
 from .._common.http import Answer
 from .._common.tree import Tree
-from .._host.processes import longest_pause, named
+from .._host.processes import longest_pause, named, output
 from .._monitoring.tree import php_user
 from .._php.php_ini import faces, of_face
 from .._webserver import apache, nginx
@@ -134,6 +134,37 @@ def strict(observer: Observer) -> Finding:
     if not _renumbered(observer, endpoint, f"{path}?{own.name}={_FORGED}", own.name, {}):
         return failed(f"{own.url} takes a session number out of the address (use_only_cookies is not active).")
     return passed(f"{own.url} takes neither a made-up session number nor one in the address.")
+
+
+_REACHING = {"ptrace", "pidfd_getfd", "process_vm_readv", "process_vm_writev"}
+_YAMA = "/proc/sys/kernel/yama/ptrace_scope"
+
+
+@check("sessions_apart")
+def apart(observer: Observer) -> Finding:
+    php, tree = observer.site.php, Tree()
+    if php.sapi == "mod_php":
+        return failed("PHP runs within Apache (mod_php) and reaches all of it. Have Apache hand PHP to PHP-FPM.")
+    shown = dict(
+        line.partition("=")[::2]
+        for line in output(["systemctl", "show", "--property=SystemCallFilter,MainPID", php.service]).splitlines()
+    )
+    pid = shown.get("MainPID", "0")
+    if not php.service or pid == "0":
+        raise Unseen("the service of PHP does not run under systemd")
+    calls = {word.partition(":")[0] for word in shown["SystemCallFilter"].lstrip("~").split()}
+    allowed = _REACHING - calls if shown["SystemCallFilter"].startswith("~") or not calls else _REACHING & calls
+    if allowed:
+        return failed(f"{php.service} may use {', '.join(sorted(allowed))}, and reaches the web server's memory by it.")
+    if "\nSeccomp:\t2\n" not in tree.read(f"/proc/{pid}/status"):
+        return failed(
+            f"{php.service} runs as it did before it was kept from {', '.join(sorted(_REACHING))}: restart it."
+        )
+    yama = tree.read(_YAMA).strip() if tree.exists(_YAMA) else ""
+    if yama == "0":
+        return failed("kernel.yama.ptrace_scope is 0: PHP opens the web server's memory in /proc.")
+    rest = "" if yama else " This kernel has no Yama, so /proc/PID/mem stays open where both are one account."
+    return passed(f"{php.service} can neither trace the web server nor take what it has open.{rest}")
 
 
 def stores(observer: Observer) -> list[redis.Store]:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ from .log_fields import Field, fields
 # Addresses for documentation, which no host has. Two of each kind, should one occur in a sample.
 VICTIMS = (("198.51.100.77", "192.0.2.77"), ("2001:db8:bad::77", "2001:db8:dead::77"))
 _LONG = 8000  # what a web server takes as one line of a request
-STRAIN, ANY = "strain", "any"
+STRAIN = "strain"
 _SHORT = 40  # what an exponential pattern cannot do
 
 
@@ -31,19 +30,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class Trial:
-    """A line to try. ``what``: how it was made, empty for a sample. ``allowed``: what may come out of it.
-
-    ``unsure``: it counts only where the filter takes another text as well. The trial ``ANY`` before it tells.
-    """
+    """A line to try. ``what``: how it was made, empty for a sample. ``allowed``: what may come out of it."""
 
     line: str
     what: str
     allowed: frozenset[str]
     sample: Sample
-    unsure: bool = False
-
-
-_JSON = re.compile(r'\{"\w+":')  # whatever writes that escapes quotes
 
 
 def breaks_lines(definition: Definition, sample: Sample, escaped: str) -> bool:
@@ -63,14 +55,11 @@ def plants(sample: Sample, breaks: bool) -> Iterator[Trial]:
         forged = _with_victim(sample, victim)
         for field in fields(sample.line):
             before, own, after = _apart(sample.line, field)
-            if own and field.other is not None and sample.address:
-                if field.other:
-                    yield Trial(f"{before}{field.other}{after}", ANY, allowed, sample)
-                for text in _goes_on(field, sample, victim, forged):
-                    yield Trial(f"{before}{text}{after}", field.what, allowed, sample, unsure=field.other != "")
-            if not field.sure:
-                continue
-            for text in _payloads(field, victim, forged):
+            # A value that a filter demands, such as level=error, is the program's own.
+            texts = _payloads(field, "x" if field.what == log_fields.VALUE else own, victim, forged)
+            if field.quoted and '{"' in sample.line:  # whatever writes that escapes quotes
+                texts = [text for text in texts if '"' not in text.replace(r"\"", "")]
+            for text in texts:
                 yield Trial(f"{before}{text}{after}", field.what, allowed, sample)
             # As the servers write a line break: nginx, Apache, syslog.
             for mark in (r"\x0A", r"\n", "#012"):
@@ -97,12 +86,16 @@ def _apart(line: str, field: Field) -> tuple[str, str, str]:
     return line[: field.start], line[field.start : field.end], line[field.end :]
 
 
-def _payloads(field: Field, victim: str, forged: str) -> list[str]:
+def _payloads(field: Field, own: str, victim: str, forged: str) -> list[str]:
     at = forged.find(victim)
     tail = forged[at:]
     # A whole line; one from the address on; the word before the address with it; an address alone; a list of two.
     texts = [victim, f"{victim}, 10.0.0.1", forged, tail, forged[forged.rfind(" ", 0, at) + 1 :]]
     texts += [f"x {text} x" for text in (victim, tail)]
+    # What stood there, and behind it the line once more from the word or two before the address on.
+    word = forged.rfind(" ", 0, at) + 1
+    texts += [f"{own} {forged[start:]}" for start in sorted({word, forged.rfind(" ", 0, max(word - 1, 0)) + 1})]
+    texts += [own + forged[field.end :]] if field.end <= at else []
     if not field.spaces:
         fronts = ("", "/", "?", "?x=")
         coded = [f"{front}{_encoded(text)}" for text in texts for front in fronts]
@@ -111,21 +104,6 @@ def _payloads(field: Field, victim: str, forged: str) -> list[str]:
         return [*texts, *(_escape(text, mark) for text in texts[2:5] for mark in (r"\"", r"\x22"))]
     closed = [f'" {text}' for text in texts[2:5]]
     return [*texts, *closed, *(_escape(text, mark) for text in (*texts, *closed) for mark in (r"\"", r"\x22"))]
-
-
-def _goes_on(field: Field, sample: Sample, victim: str, forged: str) -> list[str]:
-    """What stands there, and behind it what the line goes on with, about the victim."""
-    own, at = sample.line[field.start : field.end], forged.find(victim)
-    word = forged.rfind(" ", 0, at) + 1
-    # With one word before the address, and with two: "client=203.0.113.7", "from 203.0.113.7", "[Client 203.0.113.7]".
-    texts = [f"{own} {forged[start:]}" for start in sorted({word, forged.rfind(" ", 0, max(word - 1, 0)) + 1})]
-    if field.end <= at:
-        texts.append(own + forged[field.end :])
-    if not field.quoted:
-        return texts
-    texts += [f'{own}" {forged[word:]}']
-    escaped = [_escape(text, mark) for text in texts for mark in (r"\"", r"\x22")]
-    return escaped if _JSON.search(sample.line) else [*texts, *escaped]
 
 
 def _encoded(text: str) -> str:

@@ -25,7 +25,7 @@ from typing import Any
 from .._common.networks import normal
 from . import filter_attacks, filter_file
 from .fail2ban import Fail2banError, interpreter
-from .filter_attacks import ANY, STRAIN, Sample, Trial
+from .filter_attacks import STRAIN, Sample, Trial
 from .filter_file import NAME, Definition, FilterError
 
 # Runs under fail2ban's own Python. One line of answer for each line it was given; the timers are the kernel's, so a
@@ -168,12 +168,10 @@ def prove(definition: Definition, samples: Sequence[Sample], budget: float = 1.0
         list(filter_attacks.plants(each, filter_attacks.breaks_lines(definition, each, escaped))) for each in samples
     ]
     groups += [[Trial(line, STRAIN, frozenset(), each) for line in filter_attacks.strain(each)] for each in samples]
-    slowest, tried, free = 0.0, 0, False
+    slowest, tried = 0.0, 0
     for trial, hits, seconds in answers(definition, groups, budget):
         slowest = max(slowest, seconds)
-        if trial.what == ANY:
-            free = bool(hits)
-        elif trial.what != STRAIN and (free or not trial.unsure):  # of the strained ones only the time counts
+        if trial.what != STRAIN:  # of those only the time counts
             _judge(trial, hits)
             tried += 1
     matched = sum(bool(sample.address) for sample in samples)

@@ -27,7 +27,7 @@ _SHARED = 3  # with as many accounts that logged in, several people share an add
 class Rules:
     """Whom fail2ban would ban."""
 
-    attempts: int = 5
+    attempts: int = 8
     find_seconds: int = 900
     ban_seconds: int = 900
     spared: tuple[str, ...] = ()  # networks that are never banned

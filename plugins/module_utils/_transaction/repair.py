@@ -29,7 +29,7 @@ ASK_HARDEN = "The next run of the playbook does: ansible-playbook chamilo.harden
 
 
 # A section may need several for one portal: SECTION:SITE and SECTION:SITE.PART. A site's name may have dots as well.
-PARTS = ("antivirus", "application", "certificate", "host", "hsts", "php", "pool", "renewal", "web", "window")
+PARTS = ("antivirus", "apart", "application", "certificate", "host", "hsts", "php", "pool", "renewal", "web", "window")
 
 
 def names(records: Iterable[str], section: str) -> list[str]:

@@ -33,10 +33,10 @@ from .shapes import File, Plan, PlanError, Settings, Transaction
 PAGES = ("login_json", "login/ldap/check")
 TOKEN = "api/authentication_token"
 LOGINS = (*PAGES, TOKEN)
-# Where no CAPTCHA asks. A whole class logs in at once at the others.
-UNASKED = (TOKEN,)
-# How many guesses one address has there, so that fail2ban has the time to ban it.
-AT_ONCE, PER_MINUTE = 5, 60
+# Where no CAPTCHA asks, one address has so many logins at once, then so many a minute, and so many may wait. fail2ban
+# has the time to ban who guesses, a class of thirty is in within a minute, and nobody waits for longer than clients do.
+AT_ONCE, PER_MINUTE, WAITING = 5, 40, 40
+_SLOWEST = 20  # a minute, on each of several nodes
 
 # Interfaces for programs, and the setting that has each on.
 INTERFACES = {
@@ -82,7 +82,6 @@ class BruteForce(Plan):
 def plan(portal: Portal, given: Mapping[str, Any]) -> BruteForce:
     bans = portal.enforced("brute_force_fail2ban")
     trusted = given["chamilo_trusted_proxies"]
-    behind = bans and bool(trusted)
     name, site, recurring = f"brute_force:{portal.word}", portal.site, portal.discovered.recurring
     jail = f"chamilo-{portal.word.replace('_', '-')}"
     absent = "fail2ban" in site.missing_packages
@@ -103,7 +102,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> BruteForce:
         friends=_friends(site.managed_from) if bans else [],
         jail=Transaction(
             name,
-            _restoration(portal) + (_jail(jail, behind) if bans else []),
+            _restoration(portal) + (_jail(jail) if bans else []),
             # An earlier version limited its memory.
             [["fail2ban-client", "-t"], ["systemctl", "daemon-reload"]] if bans else [],
             # A reload takes an action away again that a running jail did not have before. Bans outlive a restart.
@@ -122,9 +121,6 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> BruteForce:
             "find_seconds": given["chamilo_brute_force_find_seconds"],
             "ban_seconds": given["chamilo_brute_force_ban_seconds"],
             "ports": sorted({80, 443, *(listen.port for listen in portal.listens if listen.port)}),
-            # A firewall sees only the proxy where a visitor comes through one. The web server knows who it is, and
-            # refuses.
-            "behind": behind,
             "refused": f"/run/chamilo-hardening-banned/{jail}",
             # Who must never be banned. The controller of the moment is a directory with its address as name.
             "spared": list(dict.fromkeys(map(_whole, ["127.0.0.0/8", "::1", *given["chamilo_friends"], *trusted]))),
@@ -134,11 +130,12 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> BruteForce:
             "networks": NETWORKS,
             "pages": _written(PAGES),
             "token": _written([TOKEN]),
-            "unasked": _written(UNASKED),
+            "unasked": _written(_unasked(portal, given)),
             "read": _read(portal.apache),
             "inherited_logs": _inherited_logs(portal) if bans and not portal.apache else [],
             "at_once": portal.attempts(AT_ONCE),
-            "per_minute": portal.attempts(PER_MINUTE),
+            "per_minute": max(portal.attempts(PER_MINUTE), _SLOWEST),
+            "waiting": WAITING,
         },
     )
 
@@ -183,12 +180,12 @@ def _inherited_logs(portal: Portal) -> list[str]:
     return [log for log in dict.fromkeys(log for host in hosts for log in host.inherited_logs) if log != "off"]
 
 
-def _jail(jail: str, behind: bool) -> list[File]:
+def _jail(jail: str) -> list[File]:
     return [
         File(f"/etc/fail2ban/filter.d/{jail}.conf", "filter.conf.j2"),
         File(f"/etc/fail2ban/jail.d/{jail}.conf", "jail.conf.j2"),
         File(f"/etc/fail2ban/action.d/{jail}-nftables.conf", "nftables.conf.j2"),
-        *([File(f"/etc/fail2ban/action.d/{jail}.conf", "action.conf.j2")] if behind else []),
+        File(f"/etc/fail2ban/action.d/{jail}.conf", "action.conf.j2"),
     ]
 
 
@@ -233,7 +230,7 @@ def _settings(portal: Portal, given: Mapping[str, Any], bans: bool) -> dict[str,
     attempts = int(given["chamilo_brute_force_attempts"])
     # Guesses from one address lead to a ban of it first, with what is still on its way then: otherwise an attacker
     # could lock the account of an administrator.
-    lock = min(attempts + 5, 10) if bans else attempts
+    lock = min(attempts + 5, 10) if bans else min(attempts, 5)
     desired_by_name: list[tuple[str, dict[str, Any]]] = [
         ("brute_force_lock", {"security.login_max_attempt_before_blocking_account": lock}),
         ("brute_force_captcha", _captcha(portal, given["chamilo_brute_force_captcha"])),
@@ -253,6 +250,14 @@ def _settings(portal: Portal, given: Mapping[str, Any], bans: bool) -> dict[str,
     return {
         name: value for control, values in desired_by_name if portal.enforced(control) for name, value in values.items()
     }
+
+
+def _unasked(portal: Portal, given: Mapping[str, Any]) -> Sequence[str]:
+    """Where one guess can follow the other. With the CAPTCHA none can on the page, where a whole class logs in."""
+    asks = portal.enforced("brute_force_captcha") and any(
+        _captcha(portal, given["chamilo_brute_force_captcha"]).values()
+    )
+    return (TOKEN,) if asks else LOGINS
 
 
 def _captcha(portal: Portal, desired: Any) -> dict[str, Any]:

@@ -48,6 +48,7 @@ SAME_SITE_SETTING = "security.security_session_cookie_samesite_none"
 class Sessions(Plan):
     vhost: bool  # a virtual host has to include the drop-ins first
     php: Transaction
+    apart: Transaction | None
     application: Transaction | None
     web: Transaction | None
     settings: Settings | None
@@ -106,6 +107,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Sessions:
         )
     client = CLIENT.replace("{php}", php.version) if kept else ""
     in_web = forget or php.sapi == "mod_php"  # only what cannot be set elsewhere is set in the web server
+    apart = _apart(portal, php)
     application = _application(portal, idle, bool(idle or flags))
     web = Transaction(
         name,
@@ -126,6 +128,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Sessions:
             # Whether it can keep a session there shows on a page that begins one.
             [portal.front, *([replace(portal.front, url=f"{portal.front.url}login")] if kept else [])],
         ),
+        apart=apart if fpm and site.systemd and (apart.present or portal.active(apart.name)) else None,
         # Without a desired value, only to remove what a run before the waivers wrote.
         application=application if application.present or portal.active(application.name) else None,
         web=web if in_web or portal.active(name) else None,
@@ -195,6 +198,22 @@ def _fpm(portal: Portal, secret: bool) -> list[File]:
         # Read after the pools, and part of none.
         File(f"{etc}/pool.d/zz-chamilo-hardening.conf", "php/fpm.conf.j2"),
     ]
+
+
+def _apart(portal: Portal, php: Php) -> Transaction:
+    """What keeps PHP out of the web server's memory, which is one account with it."""
+    return Transaction(
+        f"sessions:{portal.word}.apart",
+        [
+            File(f"/etc/systemd/system/{php.service}.service.d/chamilo-hardening.conf", "php/service.conf.j2"),
+            # Before all others: whoever asks for more, or for less, has it.
+            File("/etc/sysctl.d/00-chamilo-hardening.conf", "php/sysctl.conf.j2"),
+        ],
+        [["systemctl", "daemon-reload"], ["/usr/lib/systemd/systemd-sysctl", "--prefix=kernel.yama"]],
+        Load(php.service, "restart"),
+        [portal.front],
+        portal.enforced("sessions_apart"),
+    )
 
 
 def _application(portal: Portal, idle: bool, reported: bool) -> Transaction:

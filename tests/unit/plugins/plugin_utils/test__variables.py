@@ -32,7 +32,7 @@ def test_what_ansible_made_is_taken_as_it_is() -> None:
 def test_a_variable_of_a_role_that_is_not_in_the_play_has_the_default_that_the_role_declares() -> None:
     known = Variables(Templar(DataLoader(), variables={}), {"chamilo_level": "must"})
     assert known["chamilo_level"] == "must" and known["chamilo_friends"] == []
-    assert known["chamilo_brute_force_attempts"] == 5 and known["chamilo_sessions_handler"] == "files"
+    assert known["chamilo_brute_force_attempts"] == 8 and known["chamilo_sessions_handler"] == "files"
     for name in ("chamilo_domain", "chamilo_backups_repository", "chamilo_of_no_role", "_chamilo_ahead", "level"):
         assert known.get(name) is None, "made of others, or no variable of a role"
 

@@ -144,10 +144,8 @@ def real(fake):
     ("pattern", "line", "what"),
     [
         (r"^auth error path=.*? client=<ADDR> agent", "auth error path=/x client=203.0.113.7 agent=curl", "a path"),
-        (r"^error id=\S+ client=<ADDR> agent", "error id=jdoe client=203.0.113.7 agent=curl", "the word 'jdoe'"),
+        (r"^error id=\S+ client=<ADDR> agent", "error id=jdoe client=203.0.113.7 agent=curl", "a value"),
         (r"^denied \S+ from <ADDR> status", "denied /path from 203.0.113.7 status 403", "a path"),
-        (r"^denied .*? from <ADDR> status", "denied jdoe from 203.0.113.7 status 403", "the word 'jdoe'"),
-        (r"^denied .*? <ADDR> status", "denied jdoe 2001:db8::7 status 403", "the word 'jdoe'"),
         (r"^\[[^]]*\] \[[A-Z]+\] \[URI .*?\] \[IP <ADDR>\]", URI, "a path"),
         (r'^user "[^"]*": password mismatch, client: <ADDR>, server', BASIC, "a quoted text"),
         (r"^Invalid user .*? from <ADDR> port", "Invalid user ada from 203.0.113.7 port 40022", "the user name"),
@@ -155,8 +153,7 @@ def real(fake):
 )
 def test_a_victim_that_comes_out_of_a_line_of_no_known_form_is_refused(real, pattern, line, what):
     """An attacker goes on with the rest of the line."""
-    own = "2001:db8::7" if "::" in line else "203.0.113.7"
-    reported = refused(Sample(line, own), definition=real(pattern), escaped="escaped")
+    reported = refused(Sample(line, "203.0.113.7"), definition=real(pattern), escaped="escaped")
     assert f"planted in {what}, the line" in reported
     assert f"yields {VICTIM}" in reported
 

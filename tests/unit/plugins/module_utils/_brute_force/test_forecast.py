@@ -23,7 +23,7 @@ def login(address, ago, name="teacher", good=False):
 
 def inspect(*rows, rules=None):
     newest_first = sorted(rows, key=lambda row: -int(row["moment"]))
-    return forecast(Reader(Account("chamilo"), ask=lambda _sql: newest_first), rules or Rules())
+    return forecast(Reader(Account("chamilo"), ask=lambda _sql: newest_first), rules or Rules(attempts=5))
 
 
 def met(reported):
@@ -48,7 +48,7 @@ def test_whom_it_would_have_met_how_often_and_whether_that_is_a_school():
 
 def test_friends_are_spared_and_the_same_network_is_one():
     logins = [login("10.0.0.9", 10), login("::ffff:203.0.113.7", 10), login("203.0.113.7", 9)] * 3
-    assert met(inspect(*logins, rules=Rules(spared=("10.0.0.0/8", "nonsense")))) == {"203.0.113.7": 1}
+    assert met(inspect(*logins, rules=Rules(attempts=3, spared=("10.0.0.0/8", "nonsense")))) == {"203.0.113.7": 1}
     assert met(inspect(*logins, rules=Rules(attempts=3))) == {"10.0.0.9": 1, "203.0.113.7": 1}
     assert met(inspect(*(login(f"2001:db8::{turn}", turn) for turn in range(5)))) == {"2001:db8::/64": 1}
     assert inspect(*[login("no address", 1)] * 9)[0].endswith("would have met no address.")
@@ -66,4 +66,4 @@ def test_friends_are_spared_and_the_same_network_is_one():
     ],
 )
 def test_bans_are_counted_as_fail2ban_counts(times, expected):
-    assert brute_force_forecast.bans(times, Rules(find_seconds=600)) == expected
+    assert brute_force_forecast.bans(times, Rules(attempts=5, find_seconds=600)) == expected
