@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import email
+import email.policy
 import json
 import os
 import random
@@ -257,30 +260,100 @@ def test_a_dump_that_was_cut_short_or_is_empty_is_no_backup(saved: Saved) -> Non
     assert record(host)["database"]["ok"] is True
 
 
-def test_where_the_disk_for_backups_is_full_one_is_made_elsewhere(saved: Saved) -> None:
-    host = saved.host
-    program(host, "backup")
+@contextlib.contextmanager
+def full_disk(host: Host) -> Iterator[None]:
+    """The repository on this host is on a disk that is full, and what is mailed lies in /root/mails."""
     host.put("/etc/chamilo-hardening/alert.json", json.dumps({"mail": "admin@school.example"}), "0600")
-    host.put("/usr/sbin/sendmail", "#!/bin/sh\ncat >/root/mail\n", "0755")
+    host.put("/usr/sbin/sendmail", "#!/bin/sh\ncat >/root/mails/$(date +%s%N)\n", "0755")
+    host.run("rm -rf /root/mails /var/lib/chamilo-hardening/alerts.json; mkdir /root/mails")
     host.run(f"mv {LOCAL} {LOCAL}.kept; mkdir -m 700 {LOCAL}; mount -t tmpfs -o size=200m,mode=700 small {LOCAL}")
     host.run(f"cp -a {LOCAL}.kept/. {LOCAL}; dd if=/dev/zero of={LOCAL}/zeros bs=64k", check=False)
     try:
+        yield
+    finally:
+        host.run(f"umount {LOCAL}; rmdir {LOCAL}; mv {LOCAL}.kept {LOCAL}; rm -rf /var/www/.chamilo.*")
+        host.run("rm /usr/sbin/sendmail /etc/chamilo-hardening/alert.json")
+
+
+def mails(host: Host) -> list[str]:
+    """Subject and text of each, and there are no more of them."""
+    names = host.run("ls /root/mails").stdout.split()
+    found = [email.message_from_string(host.get(f"/root/mails/{name}"), policy=email.policy.default) for name in names]
+    host.run("rm -f /root/mails/*")
+    return [f"{mail['Subject'].partition('backups: ')[2]}\n{mail.get_content()}" for mail in found]
+
+
+def test_where_the_disk_for_backups_is_full_one_is_made_elsewhere(saved: Saved) -> None:
+    host = saved.host
+    program(host, "backup")
+    with full_disk(host):
         output = program(host, "backup", works=False)
         assert f"Nothing was saved in {LOCAL}: " in output
         assert re.search(rf"The backup \S+ is in rest:http://{store.NAME}:8000/campus/portal\.", output)
         assert "no space left on device" in output and "message_type" not in output
-        assert "no space left on device" in host.get("/root/mail").replace("=\n", "")
+        (mail,) = mails(host)
+        assert mail.startswith("A copy of the backup of campus.test is missing") and "no space left on device" in mail
         entries = record(host)
         assert entries["offsite"]["ok"] and not entries["database"]["ok"]
         assert "no space left" in host.run("chamilo-hardening status").stdout
         assert "no space left" in program(host, "daily", "backups")
         restored = program(host, "restore", "file", "var/upload", "--confirm", host.domain)
         assert store.NAME in restored.splitlines()[0], "the newest is there alone"
-    finally:
-        host.run(f"umount {LOCAL}; rmdir {LOCAL}; mv {LOCAL}.kept {LOCAL}; rm -rf /var/www/.chamilo.*")
-        host.run("rm /usr/sbin/sendmail /etc/chamilo-hardening/alert.json")
+        assert mails(host) == [], "it is the same incident"
     program(host, "backup")
     assert "no space left" not in host.run("chamilo-hardening status").stdout
+
+
+# All that the host wrote down is a day older then.
+A_DAY_LATER = """
+import glob, json
+
+def older(known):
+    if isinstance(known, dict):
+        return {name: older(value) for name, value in known.items()}
+    return known - 86400 if isinstance(known, float) and known > 1e9 else known
+
+for path in glob.glob("/var/lib/chamilo-hardening/[ab]*.json") + ["/var/lib/chamilo-hardening/backups/campus_test.json"]:
+    known = json.load(open(path))
+    json.dump(older(known), open(path, "w"))
+"""
+
+
+def test_five_days_without_a_backup_are_one_incident(saved: Saved) -> None:
+    host = saved.host
+    program(host, "backup")
+    lost = 'case "$RESTIC_REPOSITORY" in rest:*) export RESTIC_REPOSITORY=rest:http://127.0.0.1:9/; set -- timeout 2 '
+    sent: list[tuple[int, str]] = []
+    with full_disk(host):
+        host.put(
+            "/usr/local/bin/restic",
+            f'#!/bin/sh\n{lost}/usr/bin/restic "$@"; exec "$@";; esac\nexec /usr/bin/restic "$@"\n',
+            "0755",
+        )
+        for day in range(1, 6):
+            host.run(["python3", "-"], data=A_DAY_LATER)
+            program(host, "backup", works=False)
+            if day == 2:
+                program(host, "drill", works=False)
+            program(host, "daily", "backups")
+            sent += [(day, mail) for mail in mails(host)]
+        host.run("rm /usr/local/bin/restic")
+        host.run(["python3", "-"], data=A_DAY_LATER)
+        host.run(f"rm {LOCAL}/zeros")
+        program(host, "backup")
+        program(host, "drill")
+        program(host, "daily", "backups")
+        sent += [(6, mail) for mail in mails(host)]
+    print(*(f"--- day {day}\n{mail}" for day, mail in sent), sep="\n")
+    assert [(day, mail.splitlines()[0]) for day, mail in sent] == [
+        (1, "No backup of campus.test was made"),
+        (2, "No backup of campus.test was made"),
+        (4, "For days no backup of campus.test was made"),
+        (6, "Over: For days no backup of campus.test was made"),
+    ]
+    assert "no space left on device" in sent[0][1] and f"Nothing was saved in rest:http://{store.NAME}" in sent[0][1]
+    assert all("What still holds: The portal is in use as before. Its newest" in mail for _day, mail in sent[:3])
+    assert all(f"run on the host: chamilo-hardening backup --site {SITE}\n" in mail for _day, mail in sent[:3])
 
 
 @pytest.mark.long

@@ -49,7 +49,7 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
             chosen = saved_files.chosen(portal)
             failed = _save(portal, memory, chosen)
         except Exception as problem:  # whatever it was, it is reported
-            jobs.failed(portal, ("database", "files"), "The backup failed", _words(problem))
+            jobs.failed(portal, "backup", ("database", "files"), _words(problem))
             raise BackupError(_words(problem)) from problem
         last = memory["last"]
         saved = [url for url in portal.places if url not in failed]
@@ -82,16 +82,17 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
         memory["open"] = ""
         remember(portal, memory)
         try:
-            _compare_key(portal)
+            problems += _compared_key(portal)
         except (BackupError, OSError) as problem:
             problems.append(str(problem))
     problems += strange
+    words = " ".join([*problems, f"The backup {last['run']} is in {where}."])
+    try:
+        jobs.report(portal, "backup", problems, jobs.PARTIAL if failed else jobs.CHECK)
+    except BackupError as problem:
+        words = str(problem)
+        problems.append(words)
     if problems:
-        words = " ".join([*problems, f"The backup {last['run']} is in {where}."])
-        try:
-            jobs.notify(portal, "Check the backup", words)
-        except BackupError as problem:
-            words = str(problem)
         raise BackupError(words) if doubtful else NeedsReview(words)
     return lines
 
@@ -205,12 +206,13 @@ def _leads_here(name: str) -> bool:
     return any(address in own or ipaddress.ip_address(address).is_loopback for address in clients.addresses(name))
 
 
-def _compare_key(portal: Portal) -> None:
+def _compared_key(portal: Portal) -> list[str]:
     """The copy elsewhere is of the key that was there when the two were compared."""
     known = key.compared(portal)
     with open(portal.key_file, encoding="utf-8") as stream:
         present = fingerprint(stream.read(), str(known.get("salt", "")))
-    if known.get("ok") and known["fingerprint"] != present:
-        words = "The key on this host is no longer the one of which there is a copy elsewhere."
-        note(portal, "encrypted", False, words, salt=known["salt"], fingerprint=known["fingerprint"])
-        jobs.notify(portal, "The key of the backups has changed", words)
+    if not known.get("ok") or known["fingerprint"] == present:
+        return []
+    words = "The key on this host is no longer the one of which there is a copy elsewhere."
+    note(portal, "encrypted", False, words, salt=known["salt"], fingerprint=known["fingerprint"])
+    return [words]

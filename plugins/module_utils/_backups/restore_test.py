@@ -49,10 +49,11 @@ def restore_test(portal: Portal) -> list[str]:
         except Exception as stopped:  # whatever it was, it is reported
             problem = str(stopped) or type(stopped).__name__
         if problem:
-            jobs.failed(portal, ["drill"], "The restore test failed", problem)
+            jobs.failed(portal, "drill", ["drill"], problem)
             raise BackupError(problem)
         backups_portal.note(portal, "drill", True, " ".join(attempt.lines), seconds=time.time() - began)
         backups_portal.remember(portal, memory)
+        jobs.report(portal, "drill", [])
     return attempt.lines
 
 

@@ -3,7 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Engines know no AnsibleModule: they also run in the host program.
 # pylint: disable=ansible-bad-function
-"""Notifies the administrator by mail, through the host's own sendmail, and by a webhook. Alerts contain no secret."""
+"""Notifies the administrator by mail, through the host's own sendmail, and by a webhook. Alerts contain no secret.
+
+What lasts is an incident: of one cause there is one record, and a mail when it begins, after 1, 3 and 7 days, when it
+becomes worse, and when it is over.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +32,10 @@ from .errors import HardeningError
 CONFIGURATION = "/etc/chamilo-hardening/alert.json"
 SENDMAIL = ("/usr/sbin/sendmail", "/usr/lib/sendmail")
 SECONDS = 10  # for the webhook
-_DAY = 20 * 3600  # less than a day: what fails daily is notified daily, although the time varies
-_TEXTS = 5  # different ones of a title that go out a day
+_DAY = 86400.0
+_EARLY = 4 * 3600.0  # what is checked daily is not checked at the same time each day
+_REPEATED = (0, 1, 3, 7)  # days after the beginning; then each week
+_TEXTS = 5  # different ones of a title
 _TITLE, _TEXT = 200, 20000  # characters
 
 
@@ -69,34 +75,103 @@ def refusal(mail: str, webhook: str) -> str:
     return ""
 
 
-def notify(section: str, title: str, text: str, again: bool = False) -> list[str]:
+def notify(
+    section: str,
+    title: str,
+    text: str,
+    again: bool = False,
+    cause: str = "",
+    worse: int = 0,
+    holds: str = "",
+    then: str = "",
+) -> list[str]:
     """Write to the journal and notify the configured recipients. Returns the channels used; empty if none is set.
 
-    The same alert, whatever its numbers, is sent at most once a day unless ``again``; the earlier channels are returned
-    then. The number of different texts below one title is limited too.
+    Text, ``holds`` and ``then`` say what is so, what still holds, and what to do. Without a ``cause``, an incident is
+    what has the same title, and the same text whatever its numbers; of one title there are a few at most, and it ends
+    when nothing sees it any more. ``worse``: each larger number goes out at once. ``again``: no incident, but an event.
     """
     title = " ".join(harmless(title).split())[:_TITLE]
-    text = harmless(text.strip())[:_TEXT]
+    parts = [text.strip(), holds and f"What still holds: {holds}", then and f"What to do: {then}"]
+    text = harmless("\n\n".join(filter(None, parts)))[:_TEXT]
     _journal(section, f"{title}: {' '.join(text.split())}", syslog.LOG_WARNING)
-    who = addressee()
-    if not (who.mail or who.webhook):
-        return []
     with _alone(title):
-        name, moment = f"{section}: {title} #", time.time()
-        key, sent = name + _gist(text), _sent(moment)
-        alike = [each for each in sent if each.startswith(name)]
-        if not again and (key in sent or len(alike) >= _TEXTS):
-            return [str(way) for way in sent[key if key in sent else alike[0]]["ways"]]
-        ways, problems = _send(who, section, title, text)
-        for problem in problems:
-            _journal(section, f"{title}: {problem}", syslog.LOG_ERR)
-        if not ways:
-            raise AlertError(f"No notification was sent: {title!r}. {' '.join(problems)}")
+        moment, known = time.time(), _incidents()
+        name = f"{section}: {title} #"
+        key = f"{section}: {cause}" if cause else name + _gist(text)
+        alike = [one for one in known if one.startswith(name)]
+        if key not in known and len(alike) >= _TEXTS:
+            key = alike[0]
+        incident: dict[str, Any] = {"section": section, "since": moment, "seen": 0, "mails": 0, "ways": []}
+        incident["named"] = bool(cause)
+        incident |= {} if again else known.get(key, {})
+        incident |= {"title": title, "at": moment, "seen": incident["seen"] + 1}
         try:
-            _remember({**sent, key: {"at": moment, "ways": ways}})
-        except OSError as problem:  # a full disk, perhaps the subject of the alert: rather repeat it than fail
-            _journal(section, f"{title}: The alert could not be recorded as sent: {problem}", syslog.LOG_ERR)
-        return ways
+            if _due(incident) or worse > incident.get("worse", 0):
+                since = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(incident["since"]))
+                times = f"\n\nSeen {incident['seen']} times since {since}." if incident["seen"] > 1 else ""
+                incident["ways"] = _sent(section, title, text + times) or incident["ways"]
+                incident["mails"] += bool(incident["ways"])
+                incident["worse"] = max(worse, incident.get("worse", 0))
+        finally:
+            if not again and incident["ways"]:
+                _remember({**known, key: incident})
+        return [str(way) for way in incident["ways"]]
+
+
+def lasts(section: str, cause: str) -> bool:
+    return f"{section}: {cause}" in _incidents()
+
+
+def over(section: str, cause: str, text: str) -> None:
+    """Notify once that an incident is over."""
+    with _alone(cause):
+        known = _incidents()
+        incident = known.pop(f"{section}: {cause}", None)
+        if incident:
+            _end(incident, text)
+            _remember(known)
+
+
+def settle(section: str) -> None:
+    """End what the daily work of a section, which just ended well, and monit have not seen any more.
+
+    What has a cause is ended by whoever knows that it is over.
+    """
+    with _alone(section):
+        known = _incidents()
+        for key, incident in list(known.items()):
+            unseen = time.time() - incident["at"] > _DAY - _EARLY
+            if incident["section"] == section and unseen and not incident["named"]:
+                _end(known.pop(key), "It was not seen any more.")
+                _remember(known)
+
+
+def _end(incident: Mapping[str, Any], text: str) -> None:
+    since, at = (time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(incident[name])) for name in ("since", "at"))
+    text = f"{text}\n\nIt was seen {incident['seen']} times, first on {since}, last on {at}. There is nothing to do."
+    _journal(incident["section"], f"Over: {incident['title']}: {text}", syslog.LOG_NOTICE)
+    _sent(incident["section"], f"Over: {incident['title']}", text)
+
+
+def _due(incident: Mapping[str, Any]) -> bool:
+    mails = incident["mails"]
+    days = _REPEATED[mails] if mails < len(_REPEATED) else 7 * (mails - len(_REPEATED) + 2)
+    return bool(incident["at"] - incident["since"] >= days * _DAY - _EARLY)
+
+
+def _sent(section: str, title: str, text: str) -> list[str]:
+    """Send it to the recipients. Returns the channels; none where there is no recipient."""
+    who = addressee()
+    content = {"host": socket.gethostname(), "section": section, "title": title, "text": text}
+    tried = {f"mail to {who.mail}": _mail(who.mail, section, title, text)} if who.mail else {}
+    tried |= {"webhook": _webhook(who.webhook, content)} if who.webhook else {}
+    problems = list(filter(None, tried.values()))
+    for problem in problems:
+        _journal(section, f"{title}: {problem}", syslog.LOG_ERR)
+    if tried and len(problems) == len(tried):
+        raise AlertError(f"No notification was sent: {title!r}. {' '.join(problems)}")
+    return [way for way, problem in tried.items() if not problem]
 
 
 @contextlib.contextmanager
@@ -118,25 +193,6 @@ def _gist(text: str) -> str:
 def harmless(text: str) -> str:
     """Names of files and people are in alerts: what is no text there harms no terminal, and keeps no alert back."""
     return "".join(sign if sign.isprintable() or sign in "\n\t" else ascii(sign)[1:-1] for sign in text)
-
-
-def _send(who: Addressee, section: str, title: str, text: str) -> tuple[list[str], list[str]]:
-    ways, problems = [], []
-    if who.mail:
-        problem = _mail(who.mail, section, title, text)
-        if problem:
-            problems.append(problem)
-        else:
-            ways.append(f"mail to {who.mail}")
-    if who.webhook:
-        problem = _webhook(
-            who.webhook, {"host": socket.gethostname(), "section": section, "title": title, "text": text}
-        )
-        if problem:
-            problems.append(problem)
-        else:
-            ways.append("webhook")
-    return ways, problems
 
 
 def sendmail() -> str:
@@ -212,15 +268,19 @@ def _memory() -> str:
     return os.path.join(files.STATE, "alerts.json")
 
 
-def _sent(moment: float) -> dict[str, Any]:
-    """The alerts of the last day."""
+def _incidents() -> dict[str, dict[str, Any]]:
+    """The incidents that are not over."""
     try:
         with open(_memory(), encoding="utf-8") as stream:
             known = json.load(stream)
-        return {key: entry for key, entry in known.items() if 0 <= moment - float(entry["at"]) < _DAY}
+        # Earlier versions had no incidents. What began after now began by a wrong clock.
+        return {key: one for key, one in known.items() if "mails" in one and one["since"] <= time.time()}
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return {}  # rather a repeated alert than none
 
 
-def _remember(sent: Mapping[str, Any]) -> None:
-    files.replace_file(_memory(), json.dumps(sent, indent=1, sort_keys=True) + "\n")
+def _remember(known: Mapping[str, Any]) -> None:
+    try:
+        files.replace_file(_memory(), json.dumps(known, indent=1, sort_keys=True) + "\n")
+    except OSError as problem:  # a full disk, perhaps the subject of the alert: rather repeat it than fail
+        _journal("monitoring", f"Which alerts were sent could not be recorded: {problem}", syslog.LOG_ERR)

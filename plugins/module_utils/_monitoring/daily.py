@@ -250,7 +250,9 @@ def _reviewed(day: _Day, portal: Portal) -> None:
     title = f"{'An unexpected administrator' if unrelated else 'Accounts to review'} at {portal.domain}"
     text = review.description()
     files.replace_file(os.path.join(files.STATE, f"accounts-{portal.site}.txt"), text + "\n")
-    ways = _notify(day, title, text, again=True)  # sent alerts are recorded here, by name
+    holds = "No account was changed or locked for that."
+    then = "Lock in Chamilo, under Administration, Users, whoever is unknown or left the school."
+    ways = _notify(day, title, text, holds, then, again=True)  # sent alerts are recorded here, by name
     more["told"][portal.site] = time.time() if ways else 0
     listed = f"The list is in {files.STATE}/accounts-{portal.site}.txt."
     day.job(
@@ -267,9 +269,9 @@ def _notified_at(last: Mapping[str, Any]) -> dict[str, float]:
     return {**dict.fromkeys(last.get("administrators", {}), moment), **last.get("told", {})}
 
 
-def _notify(day: _Day, title: str, text: str, again: bool = False) -> list[str]:
+def _notify(day: _Day, title: str, text: str, holds: str, then: str, again: bool = False) -> list[str]:
     try:
-        return alert.notify("monitoring", title, text, again=again)
+        return alert.notify("monitoring", title, text, again=again, holds=holds, then=then)
     except alert.AlertError as problem:  # it is in the journal, too
         day.undelivered = str(problem)
         return []
@@ -285,18 +287,20 @@ def _compared(day: _Day, portal: Portal) -> None:
     except integrity.IntegrityError as problem:
         day.job("integrity", False, str(problem))
         day.lines.append(str(problem))
-        _notify(day, f"The list of files of {portal.domain} cannot be used", str(problem))
+        title = f"The list of files of {portal.domain} cannot be used"
+        then = "chamilo-hardening integrity check --against COPY, with the copy that the machine of the playbook has"
+        _notify(day, title, str(problem), "The portal is in use as before; its files are compared with no list.", then)
         return
     if known is None:
         value = manifest.accept(present, "first list")
         day.lines.append(f"A list of {len(present):,} files of {portal.domain} was made.")
     if changes:
-        text = (
-            f"{changes.description()}\n\nAfter an update, or when you changed them: chamilo-hardening integrity "
-            "accept\nIf you did not: see chamilo-hardening integrity lists, and docs/break-in.md of the collection."
+        then = (
+            "After an update, or when you changed them: chamilo-hardening integrity accept\n"
+            "If you did not: see chamilo-hardening integrity lists, and docs/break-in.md of the collection."
         )
-        title = f"Files of {portal.domain} were changed"
-        ways = _notify(day, title, text)
+        holds = "All other files are as listed. None was changed back."
+        ways = _notify(day, f"Files of {portal.domain} were changed", changes.description(), holds, then)
         day.lines += changes.description().splitlines()
         first = changes.description(3).replace("\n", ", ")
         reported = f"Files of {portal.domain} differ from the list: {first}. Reported by {ways or 'no way'}."
@@ -407,16 +411,15 @@ def _edited(day: _Day) -> None:
     state = Store(files.STATE).peek()
     edited = [path for paths in repair.edited(state).values() for path in paths]
     if edited:
-        text = "\n".join([*edited, "", "The next run of the playbook harden writes them again."])
-        _notify(day, "Files of this collection were edited by hand", text)
+        then = "Run the playbook harden: it shows the difference with --check --diff, and writes them again."
+        holds = "What is in the files is active, as it was edited. All other files are as they were written."
+        _notify(day, "Files of this collection were edited by hand", "\n".join(edited), holds, then)
         day.lines += [f"Edited by hand: {path}" for path in edited]
     lost = [sentence for sentences in our_lines.lost(state).values() for sentence in sentences]
     if lost:
-        remedy = (
-            "A panel, Certbot or a person removed them, and what they include is not active. Find out what writes the "
-            "file. The next run of the playbook harden adds them again."
-        )
-        _notify(day, "Lines of this collection are gone from a virtual host", "\n".join([*lost, "", remedy]))
+        then = "Find out what writes the file, as a panel or Certbot. The playbook harden adds them again."
+        holds = "The other lines of the virtual host are as they were; what the lost ones include is not active."
+        _notify(day, "Lines of this collection are gone from a virtual host", "\n".join(lost), holds, then)
         day.lines += lost
 
 
@@ -426,9 +429,10 @@ def _edited(day: _Day) -> None:
 def _listed(day: _Day, portal: Portal) -> None:
     new = left_behind.note(portal.site, _lists(portal))
     if new:
-        remedy = f"What is yours: {left_behind.ACCEPT}\nWhat worries you: docs/break-in.md of the collection."
+        then = f"What is yours: {left_behind.ACCEPT}\nWhat worries you: docs/break-in.md of the collection."
         title = f"New at {portal.domain}, which an intruder may have left"
-        if _notify(day, title, "\n".join([*new, "", remedy]), again=True):  # what was reported is remembered here
+        holds = "Nothing of it was stopped or removed."
+        if _notify(day, title, "\n".join(new), holds, then, again=True):  # what was reported is remembered here
             left_behind.reported(portal.site)
         day.lines += new
 

@@ -97,11 +97,15 @@ def _alone(name: str) -> Iterator[None]:
 
 def _step(name: str, function: Callable[[], list[str]]) -> Done:
     try:
-        return Done(name, function())
+        done = Done(name, function())
+        alert.settle(name)
+        return done
     except Exception as problem:  # an error in one step is reported, and the others continue
         words = str(problem) or type(problem).__name__
     try:
-        alert.notify(name, f"The daily work of {name} failed", words)
+        then = f"Mend what is named, then run on the host: chamilo-hardening daily {name}"
+        holds = "What is active stays active; the other daily checks went on."
+        alert.notify(name, f"The daily work of {name} failed", words, holds=holds, then=then)
     except alert.AlertError as problem:
         syslog.syslog(syslog.LOG_ERR, f"{name}: {problem}")
     return Done(name, problem=words)

@@ -69,7 +69,7 @@ administrator has to see. The timer chamilo-hardening-daily.timer starts it. Wit
 
 ALERT = """\
 Sends an alert to chamilo_alert_mail and chamilo_alert_webhook, to verify that it arrives: --test. Without it, the
-title and the text are sent; the same is sent once a day at most."""
+title and the text are sent; again after 1, 3 and 7 days, and a last time when it is not seen any more."""
 
 WINDOW = """\
 For an update or an installation through the browser, lets PHP write what it must for a while. `open` gives the tree
@@ -150,6 +150,8 @@ def _parser(version: str) -> argparse.ArgumentParser:
     alert.add_argument("title", metavar="TITLE", nargs="?", default="")
     alert.add_argument("text", metavar="TEXT", nargs="?", default="")
     alert.add_argument("--section", default="monitoring", help="what it is about (default: %(default)s)")
+    alert.add_argument("--holds", default="", help="what still holds")
+    alert.add_argument("--then", default="", help="what to do about it")
     alert.add_argument("--monit", action="store_true", help="add what monit saw: it calls this")
     alert.add_argument("--test", action="store_true", help="send a test")
     alert.set_defaults(run=_alerted)
@@ -338,7 +340,8 @@ def _alerted(options: argparse.Namespace, _engine: Repairing) -> int:
         return 2
     if options.monit:
         text = f"{text}\nmonit: {os.environ.get('MONIT_DESCRIPTION', 'it gave no reason')}"
-    ways = common_alert.notify(options.section, title, text or title, again=options.test)
+    parts = {"holds": options.holds, "then": options.then}
+    ways = common_alert.notify(options.section, title, text or title, again=options.test, **parts)
     if not ways:
         _print("No recipient: set chamilo_alert_mail or chamilo_alert_webhook and harden again.", syslog.LOG_ERR)
         return 1

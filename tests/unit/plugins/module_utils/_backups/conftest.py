@@ -20,7 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository, Snapshot
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files
 
 DUMP = b"""/*M!999999\\- enable the sandbox mode */
 -- MariaDB dump 10.19-11.8.3-MariaDB, for debian-linux-gnu (x86_64)
@@ -52,6 +52,15 @@ def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     (tmp_path / "etc").mkdir()
     return tmp_path
+
+
+@pytest.fixture
+def alerts(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """The alerts, as title and text."""
+    found: list[tuple[str, str]] = []
+    monkeypatch.setattr(alert, "notify", lambda _section, title, text, **_more: found.append((title, text)) or [])
+    monkeypatch.setattr(alert, "over", lambda *_words: None)
+    return found
 
 
 def of_campus(directory: Path, **more: Any) -> Portal:

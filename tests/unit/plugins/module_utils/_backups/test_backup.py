@@ -9,6 +9,7 @@ import datetime
 import json
 import os
 import socket
+import time
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -174,14 +175,18 @@ def test_after_a_backup_that_did_not_end_all_repositories_are_unlocked_and_halve
 
 @pytest.mark.parametrize(("full", "red"), [("/near", {"database", "files"}), ("/far", {"offsite"})])
 def test_no_repository_needs_the_other(
-    directories: Path, monkeypatch: pytest.MonkeyPatch, full: str, red: set[str]
+    directories: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    alerts: list[tuple[str, str]],
+    full: str,
+    red: set[str],
 ) -> None:
     def saved(place: restic.Repository, *_words: Any) -> tuple[dump.Dumped, str]:
         if place.url == full:
             raise BackupError(f"{full} is full.")
         return dump.Dumped(1, "x", ("user",)), "d1"
 
-    reported = made_up(directories, monkeypatch, saves=True)
+    made_up(directories, monkeypatch, saves=True)
     monkeypatch.setattr(backup, "nearby", lambda _portal: "")
     stubbed(monkeypatch, saved)
     (directories / "chamilo" / "var").mkdir(parents=True)
@@ -189,8 +194,8 @@ def test_no_repository_needs_the_other(
     portal.remember(there, {**portal.remembered(there), "number": 1})
     with pytest.raises(backup.NeedsReview, match=f"{full} is full"):
         backup.backup(there)
-    ((title, text),) = reported
-    assert f"{full} is full" in text and f"is in {'/far' if full == '/near' else '/near'}." in text
+    ((title, text),) = alerts
+    assert title == "A copy of the backup of campus.test is missing" and f"{full} is full" in text
     noted = records.read("backups-campus.json")
     assert {name for name in ("database", "files", "offsite") if not noted[name]["ok"]} == red
 
@@ -206,28 +211,25 @@ def test_a_disk_that_would_be_filled_is_left_alone(directories: Path, monkeypatc
     assert backup._save(there, {**portal.remembered(there), "open": ""}, chosen) == {}
 
 
-def made_up(directories: Path, monkeypatch: pytest.MonkeyPatch, saves: bool = False) -> list[tuple[str, str]]:
-    """Backups succeed without restic. The result: the alerts, as title and text."""
-    reported: list[tuple[str, str]] = []
-    last = {"run": "1", "dump_bytes": 1, "tables": ["user"], "files": 1, "bytes": 1, "places": {}}
+def made_up(directories: Path, monkeypatch: pytest.MonkeyPatch, saves: bool = False) -> None:
+    """Backups succeed without restic."""
+    last = {"run": "1", "at": time.time(), "dump_bytes": 1, "tables": ["user"], "files": 1, "bytes": 1, "places": {}}
 
     def save(_portal: Portal, memory: dict[str, Any], _chosen: Any) -> dict[str, str]:
         memory["last"] = last
         return {}
 
-    monkeypatch.setattr(jobs, "notify", lambda _portal, title, text: reported.append((title, text)))
     if not saves:
         monkeypatch.setattr(backup, "_save", save)
     monkeypatch.setattr(retention, "upkeep", lambda _portal, _memory, _url: [])
     (directories / "etc" / "backups-campus.key").write_text("a key")
-    return reported
 
 
 def test_whatever_breaks_a_backup_is_reported_and_written_down(
-    directories: Path, monkeypatch: pytest.MonkeyPatch
+    directories: Path, monkeypatch: pytest.MonkeyPatch, alerts: list[tuple[str, str]]
 ) -> None:
     (directories / "chamilo").mkdir()
-    reported = made_up(directories, monkeypatch)
+    made_up(directories, monkeypatch)
 
     def broken(*_arguments: Any) -> None:
         raise RecursionError
@@ -235,15 +237,15 @@ def test_whatever_breaks_a_backup_is_reported_and_written_down(
     monkeypatch.setattr(backup, "_save", broken)
     with pytest.raises(BackupError, match="RecursionError"):
         backup.backup(of_campus(directories, repository="/repository"))
-    assert reported == [("The backup failed", "RecursionError")]
+    assert alerts == [("No backup of campus.test was made", "RecursionError")]
     assert json.loads((directories / "state" / "backups.json").read_text())["files"]["ok"] is False
 
 
 def test_an_unfinished_restore_is_reported_each_day_and_by_the_backup(
-    directories: Path, monkeypatch: pytest.MonkeyPatch
+    directories: Path, monkeypatch: pytest.MonkeyPatch, alerts: list[tuple[str, str]]
 ) -> None:
     (directories / "chamilo" / "var").mkdir(parents=True)
-    reported = made_up(directories, monkeypatch)
+    made_up(directories, monkeypatch)
     there = of_campus(directories, repository="/repository", offsite="", drills=False)
     (directories / "etc" / "backups-campus.json").write_text(json.dumps(vars(there)))
     (directories / "state" / "backups").mkdir(parents=True)
@@ -251,7 +253,7 @@ def test_an_unfinished_restore_is_reported_each_day_and_by_the_backup(
     with pytest.raises(BackupError, match="made while a restore was not finished.* --abandon --site campus"):
         backup.backup(there)
     (line,) = jobs.late()
-    assert "is not finished" in line and reported[-1] == ("A restore is not finished", line)
+    assert "is not finished" in line and alerts[-1] == ("A restore of campus.test is not finished", line)
     with jobs.alone(there, "restore"):
         assert jobs.holder(there).startswith("restore (process")
         assert jobs.late() == ["Backups and restore tests are in time, and the last ones succeeded."]
@@ -259,10 +261,10 @@ def test_an_unfinished_restore_is_reported_each_day_and_by_the_backup(
 
 
 def test_a_backup_that_needs_review_is_distinguished_from_one_that_failed(
-    directories: Path, monkeypatch: pytest.MonkeyPatch
+    directories: Path, monkeypatch: pytest.MonkeyPatch, alerts: list[tuple[str, str]]
 ) -> None:
     (directories / "chamilo" / "var").mkdir(parents=True)
-    reported = made_up(directories, monkeypatch)
+    made_up(directories, monkeypatch)
     there = of_campus(directories, repository="/repository", offsite="rest:http://store.example/x")
 
     def nobody(*_arguments: Any, **_more: Any) -> None:
@@ -272,16 +274,11 @@ def test_a_backup_that_needs_review_is_distinguished_from_one_that_failed(
     monkeypatch.setattr(backup, "nearby", lambda _portal: "")
     with pytest.raises(backup.NeedsReview, match="store.example is not there"):
         backup.backup(there)
-    ((title, text),) = reported
-    assert title == "Check the backup" and text.endswith(
-        "The backup 1 is in /repository and rest:http://store.example/x."
-    )
+    assert {title for title, _text in alerts} == {"Check the backup of campus.test"}
     # No alert can be sent, and the key is another one than that of which there is a copy.
     portal.note(there, "encrypted", True, "", salt="s", fingerprint="another")
-    monkeypatch.setattr(jobs, "notify", nobody)
-    with pytest.raises(backup.NeedsReview):
+    with pytest.raises(backup.NeedsReview, match="no longer the one of which there is a copy elsewhere"):
         backup.backup(there)
-    made_up(directories, monkeypatch)
     # Much less than before: it is not known whether it would be enough.
     memory = portal.remembered(there)
     portal.remember(there, {**memory, "good": {**memory["good"], "files": 100}})
@@ -315,33 +312,30 @@ def test_a_backup_in_a_repository_that_is_not_sound_is_not_enough_to_go_back_to(
     assert isinstance(raised.value, backup.NeedsReview) == enough
 
 
-def test_a_failure_is_reported_where_the_disk_is_full(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_is_reported_where_the_disk_is_full(
+    directories: Path, monkeypatch: pytest.MonkeyPatch, alerts: list[tuple[str, str]]
+) -> None:
     def full(*_arguments: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    reported: list[str] = []
     (directories / "chamilo").mkdir()
-    monkeypatch.setattr(jobs, "notify", lambda _portal, title, _text: reported.append(title))
     monkeypatch.setattr(common_files, "replace_file", full)
     monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(OSError, match="No space"):
         backup.backup(of_campus(directories))
-    assert reported == ["The backup failed"]
+    assert [title for title, _text in alerts] == ["No backup of campus.test was made"]
 
 
 @pytest.mark.parametrize(("ok", "changed", "reported"), [(True, True, 1), (True, False, 0), (False, True, 0)])
 def test_a_key_that_is_another_than_the_one_that_was_compared_is_reported(
-    directories: Path, monkeypatch: pytest.MonkeyPatch, ok: bool, changed: bool, reported: int
+    directories: Path, ok: bool, changed: bool, reported: int
 ) -> None:
     there = of_campus(directories)
-    words: list[str] = []
-    monkeypatch.setattr(jobs, "notify", lambda _portal, title, _text: words.append(title))
     Path(there.key_file).write_text("a key")
     portal.note(there, "encrypted", ok, "", salt="s", fingerprint=fingerprint("a key", "s"))
     if changed:
         Path(there.key_file).write_text("another")
-    backup._compare_key(there)
-    assert words == ["The key of the backups has changed"] * reported
+    assert len(backup._compared_key(there)) == reported
     entry = json.loads((directories / "state/backups-campus.json").read_text())["encrypted"]
     assert entry["ok"] is (ok and not reported)
     assert (entry["salt"], entry["fingerprint"]) == ("s", fingerprint("a key", "s"))

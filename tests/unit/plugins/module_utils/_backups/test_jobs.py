@@ -5,15 +5,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs, portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
+    backup,
+    jobs,
+    portal,
+    restore_test,
+    retention,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert
+from ansible_collections.chamilo.hardening.plugins.module_utils._program.daily import run
 from tests.unit.plugins.module_utils._backups.conftest import of_campus
 
 pytestmark = pytest.mark.usefixtures("directories")
@@ -27,82 +38,108 @@ def test_one_backup_at_a_time(directories: Path) -> None:
         assert os.path.exists(directories / "state" / "backups" / "campus.lock")
 
 
-def test_late_ones_are_reported(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    reported: list[str] = []
-    monkeypatch.setattr(jobs, "notify", lambda _portal, title, _text: reported.append(title))
-    (directories / "etc" / "backups-campus.json").write_text(
-        json.dumps({"site": "campus", "domain": "campus.test", "root": "/x"})
-    )
-    with jobs.alone(portal.portals()[0], "backup"):  # which harden has begun
-        assert "The first backup of campus.test is not done yet: backup" in jobs.late()[0] and not reported
-    assert len(jobs.late()) == 2 and reported == ["The backup is late", "The restore test is late"]
+def known(directories: Path, **more: Any) -> Portal:
+    configured = {"site": "campus", "domain": "campus.test", "root": f"{directories}/chamilo", **more}
+    (directories / "etc" / "backups-campus.json").write_text(json.dumps(configured))
+    return portal.portals()[0]
+
+
+def test_late_ones_are_reported(
+    directories: Path, monkeypatch: pytest.MonkeyPatch, alerts: list[tuple[str, str]]
+) -> None:
+    campus = known(directories)
+    with jobs.alone(campus, "backup"):  # which harden has begun
+        assert "The first backup of campus.test is not done yet: backup" in jobs.late()[0] and not alerts
+    assert len(jobs.late()) == 2
+    assert [title for title, _text in alerts] == [
+        "No backup of campus.test was made",
+        "The restore test of campus.test failed",
+    ]
     for name in ("database", "drill"):
-        portal.note(portal.portals()[0], name, True, "fine")
+        portal.note(campus, name, True, "fine")
     assert jobs.late() == ["Backups and restore tests are in time, and the last ones succeeded."]
+    portal.note(campus, "drill", False, "The store is full.")
+    assert jobs.late() == ["The last restore test of campus.test failed: The store is full."]
     # The clock was wrong, and is right now.
     before = time.time() - 7200
     monkeypatch.setattr(time, "time", lambda: before)
     assert "dated in the future" in jobs.late()[0]
+    assert len(jobs.late()) == 2
+    known(directories, drills=False)
+    assert len(jobs.late()) == 1
 
 
-def test_a_restore_test_that_failed_is_red_until_one_succeeds(
-    directories: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mails: list[str] = []
-    monkeypatch.setattr(jobs, "notify", lambda _portal, title, _text: mails.append(title))
-    known = {"site": "campus", "domain": "campus.test", "root": "/x", "repository": "/a", "offsite": "/b"}
-    (directories / "etc" / "backups-campus.json").write_text(json.dumps(known))
-    campus = portal.portals()[0]
-    for name, done in (("database", True), ("offsite", False), ("drill", False)):
-        portal.note(campus, name, done, "The store is full.")
-    assert jobs.late() == [
-        f"The last {what} of campus.test failed: The store is full." for what in ("copy elsewhere", "restore test")
-    ]
-    assert mails == ["The restore test failed"], "the backup itself reports each day what fails"
-    for name in ("offsite", "drill"):
-        portal.note(campus, name, True, "")
-    assert "succeeded" in jobs.late()[0] and len(mails) == 1
+def test_five_days_without_a_backup_are_one_incident(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both repositories fail each day, and the restore test with them; then all works again."""
+    mails: list[tuple[int, str, str]] = []
+    began = 1_800_000_000.0
+    moment, works = began, True
 
+    def save(there: Portal, memory: dict[str, Any], _chosen: Any) -> dict[str, str]:
+        if not works:
+            raise BackupError("Nothing was saved in /near: no space left on device. Nothing was saved in /far: timeout")
+        numbers = {"run": "1", "dump_bytes": 1, "tables": ["user"], "files": 1, "bytes": 1}
+        memory["last"] = {**numbers, "at": moment, "places": {"/near": {}, "/far": {}}, "offsite": "/far"}
+        portal.remember(there, memory)
+        return {}
 
-def test_no_restore_test_is_late_where_none_are_made(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    reported: list[str] = []
-    monkeypatch.setattr(jobs, "notify", lambda _portal, title, _text: reported.append(title))
-    (directories / "etc" / "backups-campus.json").write_text(
-        json.dumps({"site": "campus", "domain": "campus.test", "root": "/x", "drills": False})
-    )
-    assert len(jobs.late()) == 1 and reported == ["The backup is late"]
+    def mail(_to: str, _section: str, title: str, text: str) -> str:
+        mails.append((round((moment - began) / 86400), title, text))
+        return ""
 
-
-def test_another_problem_of_the_same_day_and_the_same_of_the_next_day_are_reported(
-    directories: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With the real alert, of which only the mail is caught."""
-    mails: list[str] = []
-    moment = time.time()
     monkeypatch.setattr(alert, "addressee", lambda: alert.Addressee("admin@school.example"))
-    monkeypatch.setattr(alert, "_mail", lambda _to, _section, title, text: mails.append(f"{title}: {text}") or "")
-    monkeypatch.setattr(alert.time, "time", lambda: moment)
-    observer = "Check the backup"
-    jobs.notify(of_campus(directories), observer, "/store is not there (attempt 1).")
-    jobs.notify(of_campus(directories), observer, "/store is not there (attempt 2).")
-    assert mails == [f"{observer} (campus.test): /store is not there (attempt 1)."]
-    jobs.notify(of_campus(directories), observer, "Tables are gone: user.")
-    assert len(mails) == 2
-    moment += 86400 - 600  # cron began ten minutes later yesterday
-    jobs.notify(of_campus(directories), observer, "Tables are gone: user.")
-    assert len(mails) == 3
+    monkeypatch.setattr(alert, "_mail", mail)
+    monkeypatch.setattr(time, "time", lambda: moment)
+    monkeypatch.setattr(backup, "_save", save)
+    monkeypatch.setattr(backup, "nearby", lambda _portal: "")
+    monkeypatch.setattr(restore_test._RestoreTest, "run", lambda _attempt: None if works else save(campus, {}, ""))
+    monkeypatch.setattr(retention, "upkeep", lambda *_words: [])
+    (directories / "chamilo" / "var").mkdir(parents=True)
+    (directories / "etc" / "backups-campus.key").write_text("a key")
+    campus = known(directories, repository="/near", offsite="/far")
+
+    def day(number: int) -> None:
+        nonlocal moment
+        moment = began + number * 86400 + 900 * (number % 3)  # cron does not begin by the second
+        for job in (backup.backup, restore_test.restore_test):
+            with contextlib.nullcontext() if works else pytest.raises(BackupError, match="Nothing was saved in /near"):
+                job(campus)
+        moment += 3 * 3600
+        list(run(["backups"]))
+
+    day(0)
+    assert mails == []
+    works = False
+    for number in range(1, 6):
+        day(number)
+    assert [(number, title) for number, title, _text in mails] == [
+        (1, "No backup of campus.test was made"),
+        (2, "No backup of campus.test was made"),
+        (4, "For days no backup of campus.test was made"),
+    ]
+    first, last = mails[0][2], mails[-1][2]
+    assert first == (
+        "Nothing was saved in /near: no space left on device. Nothing was saved in /far: timeout\n\n"
+        "What still holds: The portal is in use as before. Its newest backup is of 2027-01-15 08:00 UTC, in /far and "
+        "/near.\n\n"
+        "What to do: Mend what is named, then run on the host: chamilo-hardening backup --site campus"
+    )
+    assert re.search(r"Seen \d+ times since 2027-01-16 08:15 UTC\.$", last)
+    works = True
+    mails.clear()
+    for number in (6, 7):
+        day(number)
+    ((number, title, text),) = mails
+    assert (number, title) == (6, "Over: For days no backup of campus.test was made")
+    assert text.startswith("The backup of campus.test succeeds again.") and "first on 2027-01-16 08:15 UTC" in text
 
 
 def test_an_alert_that_cannot_be_sent_hides_none_of_its_text(
     directories: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sent: list[tuple[str, str, str]] = []
-
-    def refused(section: str, title: str, text: str) -> None:
-        sent.append((section, title, text))
+    def refused(*_words: str, **_more: Any) -> None:
         raise alert.AlertError("No mail server.")
 
     monkeypatch.setattr(alert, "notify", refused)
-    with pytest.raises(portal.BackupError, match=r"^The disk is full\. No mail server\.$"):
-        jobs.notify(of_campus(directories), "The backup failed", "The disk is full.")
-    assert sent == [("backups", "The backup failed (campus.test)", "The disk is full.")]
+    with pytest.raises(BackupError, match=r"^The disk is full\. No mail server\.$"):
+        jobs.failed(of_campus(directories), "backup", ["database"], "The disk is full.")

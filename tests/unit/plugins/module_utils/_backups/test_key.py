@@ -62,8 +62,8 @@ def test_a_lost_key_is_restored_and_not_replaced_by_another(path: Path, left: st
     if left is not None:  # such as by a disk that was full
         path.write_text(left)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(jobs, "notify", lambda *_arguments: None)
-            backup._compare_key(portal.Portal("campus", "campus", ""))
+            patch.setattr(jobs, "report", lambda *_arguments: None)
+            backup._compared_key(portal.Portal("campus", "campus", ""))
     for given, check in (("", False), ("another one", False), ("", True)):
         with pytest.raises(BackupError) as reported:
             kept(given, check=check)

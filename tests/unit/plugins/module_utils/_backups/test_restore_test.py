@@ -120,29 +120,29 @@ def test_no_restore_test_begins_without_room(portal: Portal) -> None:
         made._room(pair())
 
 
-def test_a_failure_is_reported_where_the_disk_is_full(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_is_reported_where_the_disk_is_full(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, alerts: list[tuple[str, str]]
+) -> None:
     def full(*_arguments: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    reported: list[str] = []
-    monkeypatch.setattr(jobs, "notify", lambda _portal, title, _text: reported.append(title))
     monkeypatch.setattr(restore_test._RestoreTest, "run", full)
     monkeypatch.setattr(files, "replace_file", full)
     with pytest.raises(OSError, match="No space"):
         restore_test.restore_test(portal)
-    assert reported == ["The restore test failed"]
+    assert [title for title, _text in alerts] == ["The restore test of campus.test failed"]
 
 
-def test_whatever_breaks_a_restore_test_is_reported(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whatever_breaks_a_restore_test_is_reported(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, alerts: list[tuple[str, str]]
+) -> None:
     def broken(*_arguments: Any) -> None:
         raise RecursionError
 
-    reported: list[str] = []
-    monkeypatch.setattr(jobs, "notify", lambda _portal, _title, text: reported.append(text))
     monkeypatch.setattr(restore_test._RestoreTest, "run", broken)
     with pytest.raises(BackupError, match="RecursionError"):
         restore_test.restore_test(portal)
-    assert reported == ["RecursionError"]
+    assert [text for _title, text in alerts] == ["RecursionError"]
 
 
 def test_what_came_back_is_given_away_and_removed_however_deep_it_is(

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An alert goes out by mail and webhook, once a day; a failure to send it is reported."""
+"""An alert goes out by mail and webhook, as an incident that begins and ends; a failure to send it is reported."""
 
 from __future__ import annotations
 
@@ -62,20 +62,55 @@ def test_it_is_mailed_by_the_hosts_own_program(host):
     assert host.arguments() == "-i -- admin@school.example\n"
 
 
-def test_the_same_is_reported_once_a_day(host):
+def test_what_lasts_is_reported_after_one_three_and_seven_days_and_when_it_is_over(host):
     host.configure(mail="admin@school.example")
-    ways = [notify("https", "Certificate", "It ends in 3 days."), notify("https", "Certificate", "It ends in 2 days.")]
-    assert ways == [["mail to admin@school.example"]] * 2 and len(host.mails()) == 1
-    notify("https", "Certificate", "It ends in 3 days.", again=True)
+    began, reported = host.moment, []
+    for day in range(23):
+        host.moment = began + day * 86400 - 3600 * (day % 2)  # what is checked daily is not checked by the second
+        before = len(host.mails())
+        for _time in range(2):
+            assert notify("https", "Certificate", f"It ends in {30 - day} days.") == ["mail to admin@school.example"]
+        alert.settle("https")
+        alert.settle("backups")
+        reported += [day] * (len(host.mails()) - before)
+    assert reported == [0, 1, 3, 7, 14, 21]
+    assert host.mails()[2].get_content().startswith("It ends in 27 days.\n\nSeen 7 times since 1970-01-12 13:46 UTC.\n")
+    host.moment += 86400
+    alert.settle("backups")
+    assert len(host.mails()) == 6
+    alert.settle("https")
+    alert.settle("https")
+    assert [mail["Subject"].partition("https: ")[2] for mail in host.mails()[6:]] == ["Over: Certificate"]
+    notify("https", "Certificate", "It ends in 3 days.")
     notify("backups", "Certificate", "It ends in 3 days.")
-    assert len(host.mails()) == 3
-    # What fails daily is reported daily, also when the daily work begins earlier on one day.
-    host.moment += 20 * 3600 - 1
-    notify("https", "Certificate", "It ends in 2 days.")
-    assert len(host.mails()) == 3
-    host.moment += 1
-    notify("https", "Certificate", "It ends in 1 day.")
-    assert len(host.mails()) == 4
+    for _time in range(2):
+        notify("https", "Certificate", "It ends in 3 days.", again=True)
+    assert len(host.mails()) == 11
+
+
+def test_a_cause_is_one_incident_that_becomes_worse_and_ends_once(host):
+    host.configure(mail="admin@school.example")
+    for level, title in enumerate(("A copy is missing", "No backup was made", "No backup was made", "All is lost")):
+        notify("backups", title, f"{title}.", cause="campus", worse=min(level, 2), holds="So much.", then="Do it.")
+        notify("backups", "A copy is missing", "It is missing.", cause="campus")
+    titles = ["A copy is missing", "No backup was made", "No backup was made"]
+    assert [mail["Subject"].partition("backups: ")[2] for mail in host.mails()] == titles
+    assert (
+        host.mails()[0]
+        .get_content()
+        .startswith("A copy is missing.\n\nWhat still holds: So much.\n\nWhat to do: Do it.\n")
+    )
+    host.moment += 86400
+    alert.settle("backups")
+    assert alert.lasts("backups", "campus") and not alert.lasts("backups", "shop")
+    host.fails.touch()
+    with pytest.raises(AlertError):
+        alert.over("backups", "campus", "It works.")
+    host.fails.unlink()
+    for _time in range(2):
+        alert.over("backups", "campus", "It works.")
+    (mail,) = host.mails()[3:]
+    assert mail.get_content().startswith("It works.\n\nIt was seen 8 times, first on ")
 
 
 def test_of_the_same_at_once_one_goes_out_and_all_others_are_remembered(host):

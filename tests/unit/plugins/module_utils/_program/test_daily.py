@@ -38,7 +38,7 @@ def host(monkeypatch, tmp_path):
     monkeypatch.setattr(daily, "STEPS", host.steps)
     monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     monkeypatch.setattr(common_alert, "CONFIGURATION", str(host.etc / "alert.json"))
-    monkeypatch.setattr(common_alert, "notify", lambda *words, again=False: host.reported.append(words) or [])
+    monkeypatch.setattr(common_alert, "notify", lambda *words, **_more: host.reported.append(words) or [])
     monkeypatch.setattr(main.syslog, "syslog", lambda level, line: None)
     return host
 

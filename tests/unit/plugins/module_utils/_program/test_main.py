@@ -416,7 +416,7 @@ def test_what_goes_to_the_journal_anyway_goes_there_once(
 def test_an_alert_is_sent(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, words: list[str], sent: tuple[Any, ...] | None, ways: list[str]
 ) -> None:
-    def notify(section: str, title: str, text: str, again: bool = False) -> list[str]:
+    def notify(section: str, title: str, text: str, again: bool = False, holds: str = "", then: str = "") -> list[str]:
         found.append((section, title, text, again))
         return ways
 
