@@ -313,7 +313,8 @@ def older(known):
         return {name: older(value) for name, value in known.items()}
     return known - 86400 if isinstance(known, float) and known > 1e9 else known
 
-for path in glob.glob("/var/lib/chamilo-hardening/[ab]*.json") + ["/var/lib/chamilo-hardening/backups/campus_test.json"]:
+state = "/var/lib/chamilo-hardening"
+for path in [*glob.glob(f"{state}/[ab]*.json"), f"{state}/backups/campus_test.json"]:
     known = json.load(open(path))
     json.dump(older(known), open(path, "w"))
 """

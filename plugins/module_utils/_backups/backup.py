@@ -132,7 +132,9 @@ def _save(portal: Portal, memory: dict[str, Any], chosen: saved_files.Chosen) ->
             dumped, database = dump.save(place, run, [*tags, "--time", f"{earlier:%Y-%m-%d %H:%M:%S}"])
             saved = saved_files.save(place, [*tags, "--time", f"{later:%Y-%m-%d %H:%M:%S}"], chosen)
         except (BackupError, OSError, ValueError, KeyError) as problem:
-            failed[url] = f"Nothing was saved in {place.shown}: {_words(problem)}"
+            failed[url] = (
+                f"Nothing was saved in {place.shown}: {_words(problem).rstrip('.').removeprefix(f'{place.shown}: ')}."
+            )
             continue
         last["places"][place.shown] = {"dump_sha256": dumped.sha256, "snapshots": [database, saved["snapshot_id"]]}
         last |= {"dump_bytes": dumped.size, "tables": list(dumped.tables)}

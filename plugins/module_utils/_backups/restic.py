@@ -31,6 +31,10 @@ TAG = "chamilo-hardening"
 DUMP = "/database.sql"  # its path in the snapshot
 AHEAD = 3600.0  # seconds a date may be ahead of the clock; beyond, one of the two is wrong
 _PATIENCE = 60.0  # seconds, for a repository to answer
+_PLAIN = {
+    "no space left on device": "the disk there is full",
+    "connection refused|no such host|no route to host|network is unreachable|i/o timeout": "it cannot be reached",
+}
 # We may be killed: these processes must end with us, or a truncated dump would appear complete.
 LEASH = ("setpriv", "--pdeathsig", "KILL", "--")
 GENTLE = (*LEASH, "nice", "-n", "19", "ionice", "-t", "-c", "2", "-n", "7")
@@ -116,7 +120,11 @@ class Repository:
         words = " ".join(" ".join(f"{path}: {words}" if path else words for path, words in known).split())[-600:]
         if "parsing repository location failed" in complaint:  # restic's message contains the password
             words = "this is no address. In a password, write what is neither letter nor digit as %2F for a slash."
-        problem = BackupError(f"restic {doing} on {self.shown} failed ({code}): {words or 'no words'}")
+        message = f"restic {doing} on {self.shown} failed ({code}): {words or 'no words'}"
+        for known_so, plain in _PLAIN.items():
+            if found := re.search(known_so, complaint):
+                message = f"{self.shown}: {plain} (restic {doing}: {found[0]})"
+        problem = BackupError(message)
         problem.complaint = complaint
         return problem
 
