@@ -23,12 +23,12 @@ _FIXED = ("/dev/null", "/etc/", "/proc/", "/var/lib/chamilo-hardening/", "/run/c
 # Plain opens that were reviewed: why they cannot be led astray, and where (file:function).
 REVIEWED = {
     "own state and settings, in directories that root alone can write": """
-        _https/acme.py:bundle _common/alert.py:_sent _common/alert.py:addressee
+        _https/acme.py:bundle _common/alert.py:_incidents _common/alert.py:addressee
         _uploads/antivirus.py:scan _audit/host_jobs.py:record
         _audit/host_jobs.py:settings _audit/backups.py:_compared _audit/monitoring.py:_accounts_lost
         _audit/host_jobs.py:no_recipient _audit/monitoring.py:_to_today _audit/monitoring.py:_sign
         _audit/permissions.py:opened
-        _backups/backup.py:_compare_key _backups/restic.py:_credentials _backups/commands.py:_restored
+        _backups/backup.py:_compared_key _backups/restic.py:_credentials _backups/commands.py:_restored
         _backups/key.py:_key _backups/portal.py:journal _backups/portal.py:portals _backups/portal.py:remembered
         _https/hsts.py:_read
         _https/hsts.py:bound _monitoring/integrity.py:read _database/migrate.py:migrate _common/records.py:read

@@ -95,6 +95,8 @@ def notify(
     parts = [text.strip(), holds and f"What still holds: {holds}", then and f"What to do: {then}"]
     text = harmless("\n\n".join(filter(None, parts)))[:_TEXT]
     _journal(section, f"{title}: {' '.join(text.split())}", syslog.LOG_WARNING)
+    if addressee() == Addressee():
+        return []
     with _alone(title):
         moment, known = time.time(), _incidents()
         name = f"{section}: {title} #"
