@@ -9,6 +9,7 @@ import json
 import re
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -189,6 +190,30 @@ def test_a_log_with_raw_line_breaks_can_be_forged(fake):
     assert "behind a line break that this log does not escape" in reported
     fake.yields = lambda line: ["203.0.113.7"] if line == IDS else []
     assert filter_proof.prove(GOOD, [Sample(IDS, "203.0.113.7")], escaped="escaped").matched == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "raw"),
+    [
+        (NGINX, False),
+        (f"campus.test:443 {NGINX}", False),
+        (IDS, True),
+        ("Nov 25 10:00:00 campus sshd[8]: Invalid user a from 203.0.113.7 port 40022", False),
+        ("2026-11-25T10:00:00+00:00 campus sshd[8]: Invalid user a from 203.0.113.7 port 40022", False),
+        ("[2026-11-25 09:44:57] [XSS] [IP 203.0.113.7] [URI /] [PARAM a] Detected", False),
+    ],
+)
+def test_which_logs_end_a_line_where_a_client_breaks_it(fake, line, raw):
+    """A filter that takes whatever begins as the sample: a forged line does, where a client can begin one."""
+    start = line[: line.index("203.0.113.7")]
+    fake.yields = lambda tried: re.findall(r"\A" + re.escape(start) + r"([0-9a-f.:]+)", tried)[:1]
+    for definition, expected in ((GOOD, raw), (replace(GOOD, journalmatch="_COMM=x"), False)):
+        try:
+            filter_proof.prove(definition, [Sample(line, "203.0.113.7")])
+            told = ""
+        except FilterError as problem:
+            told = str(problem)
+        assert ("does not escape" in told) == expected, told
 
 
 @pytest.mark.parametrize(
