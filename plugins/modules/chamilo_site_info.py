@@ -165,7 +165,7 @@ def _in_the_way(request: Request, site: Site) -> list[Obstacle]:
     """All of it at once. What is in the way of the whole host ends the run before it changes anything."""
 
     def unreachable(domain: str) -> str:
-        return refusal(domain, own=site.addresses) or no_authority(request.acme_directory, request.acme_ca_file)
+        return refusal(domain) or no_authority(request.acme_directory, request.acme_ca_file)
 
     around = observe(site, request, unreachable) if request.sections else Host()
     newer_program = newer(request.collection_version) if request.sections else ""

@@ -21,6 +21,7 @@ from .._common.errors import HardeningError
 from .._common.files import STATE, replace_file
 from .._common.paths import of_root, open_path
 from .._common.tree import Tree
+from .._host import host
 from .._transaction.engine import Engine
 from .._transaction.job import Outcome
 from .._transaction.plan import plan
@@ -85,16 +86,24 @@ def resolve(name: str) -> list[str]:
 
 
 def rehearse(
-    domain: str, webroot: str, resolver: Resolve = resolve, fetch: Fetch | None = None, token: str = ""
+    domain: str,
+    webroot: str,
+    resolver: Resolve = resolve,
+    fetch: Fetch | None = None,
+    token: str = "",
+    outside: Collection[str] = (),
 ) -> str:
-    """Why the authority would not find its challenge; empty when a challenge of our own is found under the name."""
+    """Why the authority would not find its challenge; empty when a challenge of our own is found under the name.
+
+    ``outside``: addresses whose silence says nothing. Behind NAT a host often cannot reach its own from inside.
+    """
     addresses = resolver(domain)
     if not addresses:
         return f"{domain} has no address in the DNS, so no authority can reach it."
     token = token or f"chamilo-hardening-{secrets.token_hex(16)}"
     try:
         with _challenge(webroot, token):
-            whys = (_unseen(domain, address, token, fetch or _fetch) for address in addresses)
+            whys = (_unseen(domain, address, token, fetch or _fetch, address in outside) for address in addresses)
             return next(filter(None, whys), "")
     except OSError as problem:
         return f"No challenge can be laid into {webroot}/{CHALLENGES}: {problem.strerror}."
@@ -125,7 +134,7 @@ def _remove(how: Callable[..., None], name: str, directory: int) -> None:
         how(name, dir_fd=directory)
 
 
-def _unseen(domain: str, address: str, token: str, fetch: Fetch) -> str:
+def _unseen(domain: str, address: str, token: str, fetch: Fetch, may_be_silent: bool) -> str:
     from urllib.parse import urljoin, urlsplit
 
     first = url = f"http://{domain}/{CHALLENGES}/{token}"
@@ -134,6 +143,8 @@ def _unseen(domain: str, address: str, token: str, fetch: Fetch) -> str:
         answer = fetch(url, address if name == domain else "")
         where = f"{url} (at {address})" if name == domain else url
         led = "" if url == first else f" It was led there from {first}."
+        if not answer.status and name == domain and may_be_silent:
+            return ""
         if not answer.status:
             return f"{where} does not answer: {answer.error}.{led} {_hint(address)}"
         if answer.status in (301, 302, 303, 307, 308) and answer.value("Location"):
@@ -226,7 +237,9 @@ class _Rehearsal:
                 "plugin, or chamilo_https_certificate_file to a certificate that has it."
             )
         if (name, webroot) not in self._known:
-            self._known[name, webroot] = rehearse(name, webroot, self._resolver, self._fetch)
+            own = (*host.addresses(Tree()), "127.0.0.1", "127.0.1.1", "::1")
+            outside = {*self._resolver(self.desired.domain)} - {*own}
+            self._known[name, webroot] = rehearse(name, webroot, self._resolver, self._fetch, outside=outside)
         return self._known[name, webroot]
 
     def hopeless(self, name: str) -> bool:

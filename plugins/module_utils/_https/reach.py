@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 
 from .._application.outside import unanswered
 from .acme import Resolve, resolve
@@ -14,21 +13,11 @@ from .acme import Resolve, resolve
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"  # Certbot's own default
 
 
-def refusal(domain: str, resolver: Resolve = resolve, own: Collection[str] | None = None) -> str:
-    """Why no authority could reach the name, as far as that can be known before anything is changed.
-
-    ``own``: the addresses of this host, where others are to be tried.
-    """
+def refusal(domain: str, resolver: Resolve = resolve) -> str:
+    """Why no authority could reach the name. No address is asked: behind NAT a host often cannot reach its own."""
     if "." not in domain or re.fullmatch(r"[0-9.:]+", domain):
         return f"{domain} is no name of the DNS, and no public authority certifies it."
-    addresses = resolver(domain)
-    if not addresses:
-        return f"{domain} has no address in the DNS, so no authority can reach it."
-    elsewhere = [one for one in addresses if own is not None and one not in own and not one.startswith(("127.", "::1"))]
-    silent = unanswered({one: f"{one}:80" for one in elsewhere})
-    for address, why in silent.items():
-        return f"{domain} leads to {address}, which is no address of this host, and gives no answer on port 80 ({why})."
-    return ""
+    return "" if resolver(domain) else f"{domain} has no address in the DNS, so no authority can reach it."
 
 
 def no_authority(directory: str, ca_file: str) -> str:
