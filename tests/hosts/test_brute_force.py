@@ -189,6 +189,13 @@ def test_what_is_not_counted_tries_no_password(cell: Cell, guarded: Host, attack
     for path in ("/%2egit", "/%6dain/install/", "/%6cogin", "/main/%69nstall/index.php"):
         for _ in range(ATTEMPTS + 1):
             attacker.send(reader, path)
+    if guarded.web == "apache":  # what it answers itself
+        own = "/etc/apache2/conf-enabled/own.conf"
+        guarded.put(own, f'<Location "{PATHS[0]}">\nRequire ip 192.0.2.1\n</Location>\n')
+        guarded.run("systemctl reload apache2")
+        assert until(lambda: attacker.send(reader, PATHS[0]) == 403, 5)
+        assert {attacker.send(reader, PATHS[0]) for _ in range(2 * ATTEMPTS)} == {403}
+        guarded.run(f"rm {own} && systemctl reload apache2")
     time.sleep(2)
     assert banned(guarded) == []
     # The portal's own page, and an app that shows one of its own.

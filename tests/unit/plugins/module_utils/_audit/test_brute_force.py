@@ -269,6 +269,25 @@ def test_a_jail_that_never_bans_most_of_the_internet_is_no_jail(host):
         assert "never bans 127.0.0.0/8, 0.0.0.0/1, 128.0.0.0/1, which is 100.00%" in finding.evidence
 
 
+@pytest.mark.parametrize(
+    ("banned", "rules", "status"),
+    [
+        ("10.0.0.1", "elements = { 10.0.0.10, 10.0.0.1 }", "pass"),
+        ("10.0.0.1", "elements = { 10.0.0.10, 110.0.0.1 }", "fail"),
+        ("2001:db8:1::/64", "elements = { 2001:db8:1::/64,", "pass"),
+        ("2001:db8:1::/64", "elements = { 2001:db8:1:2::/64 }", "fail"),
+        ("10.0.0.1", "-A f2b-chamilo -s 10.0.0.1/32 -j REJECT", "pass"),
+    ],
+)
+def test_whoever_is_banned_is_refused_by_the_kernel(host, monkeypatch, banned, rules, status):
+    host.jails = [jail(GOOD)]
+    monkeypatch.setattr(fail2ban, "banned", lambda: {banned: ["chamilo"]})
+    monkeypatch.setattr(brute_force, "output", lambda argv: rules if argv[0] == "nft" else "")
+    finding = brute_force.fail2ban(host.inspect())
+    assert finding.status == status, finding.evidence
+    assert (f"{banned} is banned, and no rule of the kernel has it" in finding.evidence) == (status == "fail")
+
+
 MAIL = {"mail": "printf '%%b' 'Hi' | mail -s ban root"}
 
 
