@@ -20,7 +20,6 @@ from typing import Any
 
 from .._common import alert, x509
 from .._common.errors import HardeningError
-from .._common.tree import Tree
 from .._transaction.engine import Engine
 from .._transaction.job import Outcome
 from .._webserver import certbot
@@ -202,13 +201,6 @@ def _watch(site: Mapping[str, Any], engine: Engine) -> list[str]:
     if not site["certificate"]:
         return []
     domain = site["domain"]
-    if site.get("self_signed"):
-        file, key = site["certificate"], site["certificate_key"]
-        names = dict.fromkeys((domain, *certbot.pair(Tree(), file, key, [domain], time.time()).names))
-        load = {"test": site["test"], "load": {"service": site["service"], "action": "reload"}}
-        got = acme.self_sign([*names], site["site"], file, key, engine, Outcome(), load=load)
-        if got.changed:
-            return [f"{domain} has a new certificate of its own making."]
     lines = []
     present = _present(site)
     if _served_serial(site) not in ("", present.serial):

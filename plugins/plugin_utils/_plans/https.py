@@ -157,7 +157,6 @@ class _Maker:
             "address": portal.probe_address,
             "ca_file": self.given["chamilo_https_acme_ca_file"],
             **vars(self.certificate.pair),
-            "self_signed": self.certificate.source == "self_signed",
             "hsts": self._hsts(),
         }
 
