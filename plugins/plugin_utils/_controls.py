@@ -68,6 +68,8 @@ class Control:
     note: str = ""
     unchecked: str = ""  # why nothing on the host can show it
     critical: bool = False  # without it an attacker without a login gets in
+    # Its parts that can be waived alone, as CONTROL:ITEM, and who uses each.
+    items: Mapping[str, str] = field(default_factory=dict, compare=False, hash=False)
 
     @property
     def severity(self) -> str:
@@ -109,9 +111,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Waiver:
-    """The administrator's decision to do without a control until a day."""
+    """The administrator's decision to do without a control, or one item of it, until a day."""
 
-    control: str
+    control: str  # or control:item
     reason: str
     owner: str
     until: datetime.date
@@ -181,8 +183,9 @@ def parse_waivers(value: Any, table: Table) -> tuple[Waiver, ...]:
         control = str(row["control"])
         if control in _removed.CONTROLS:
             raise ControlError(f"{where}: the control was removed. {_removed.CONTROLS[control]} Take the waiver out.")
-        if control not in table.by_id:
-            raise ControlError(f"{where}: there is no such control.{nearest(control, table.by_id)}")
+        known = [*table.by_id, *(f"{one.id}:{item}" for one in table.controls for item in one.items)]
+        if control not in known:
+            raise ControlError(f"{where}: there is no such control.{nearest(control, known)}")
         if any(waiver.control == control for waiver in waivers):
             raise ControlError(f"{where}: the control is waived twice; keep one of the two.")
         waivers.append(Waiver(control, str(row["reason"]), str(row["owner"]), _day(row["until"], where)))
@@ -216,6 +219,12 @@ def asked_for(control: Control, level: str) -> bool:
 def waiver_of(control: Control, waivers: Iterable[Waiver], today: datetime.date) -> Waiver | None:
     """The waiver of the control that is active today."""
     return next((w for w in waivers if w.control == control.id and w.holds(today)), None)
+
+
+def waived_items(control: str, waivers: Iterable[Waiver], today: datetime.date) -> list[str]:
+    """The items of the control that are waived today."""
+    parts = (w.control.partition(":") for w in waivers if w.holds(today))
+    return [item for one, _colon, item in parts if item and one == control]
 
 
 def enforced(control: Control, level: str, waivers: Iterable[Waiver], today: datetime.date) -> bool:
@@ -266,7 +275,7 @@ def rows(
         if row["status"] == FAIL:
             row.update({name: seen[name] for name in ("waits", "cause") if seen.get(name)})
         for waiver in waivers:
-            if waiver.control == control.id:
+            if waiver.control.partition(":")[0] == control.id:
                 row["waiver"] = {
                     "reason": waiver.reason,
                     "owner": waiver.owner,

@@ -147,6 +147,11 @@ class Portal(Served):
         """Whether platform settings of that section are on the host."""
         return section in self.discovered.settings_kept
 
+    def waived_items(self, control: str) -> list[str]:
+        """The items of a control that a waiver leaves out."""
+        waivers = _controls.parse_waivers(self.variables["chamilo_waivers"], _controls.load())
+        return _controls.waived_items(control, waivers, datetime.date.today())
+
     @property
     def unenforced(self) -> list[str]:
         """The controls that the level of the host or a waiver leaves out."""

@@ -17,14 +17,15 @@ from .portal import PACKAGES, Portal
 from .shapes import File, Plan, Transaction
 
 INSTALLER = r"main/install|check\.php"
-# Scripts of old versions with known vulnerabilities that a current Chamilo does not use. A leftover stays blocked.
-EXPLOITED = (
-    "main/inc/lib/javascript/bigupload",
-    r"main/webservices/additional_webservices\.php",
-    r"main/admin/sub_language_ajax\.inc\.php",
-    "plugin/vchamilo",
-    r"plugin/Pens/pens\.php",
-)
+# What had published vulnerabilities, by the item of updates_installer that opens it again.
+EXPLOITED = {
+    "bigupload": "main/inc/lib/javascript/bigupload",
+    "additional_webservices": r"main/webservices/additional_webservices\.php",
+    "sub_language": r"main/admin/sub_language_ajax\.inc\.php",
+    "vchamilo": "plugin/vchamilo",
+    # The second is a route of 2.0 and later, which index.php answers without a login, whether or not the plugin is on.
+    "pens": r"plugin/pens/pens\.php|(?:index\.php/)?plugin/pens/collect",
+}
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Updates:
     name, present = f"updates:{portal.word}", given["chamilo_updates_state"] == "present"
     system = present and boolean(given["chamilo_updates_unattended"]) and portal.enforced("updates_os")
     closing = present and portal.enforced("updates_installer")
+    waived = portal.waived_items("updates_installer")
+    exploited = [pattern for item, pattern in EXPLOITED.items() if item not in waived]
     web = Transaction(
         name,
         [
@@ -68,8 +71,8 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Updates:
         web=web if closing or portal.active(name) else None,
         values={
             "installer": INSTALLER,
-            "exploited": EXPLOITED,
-            "closed": [INSTALLER, *EXPLOITED],
+            "exploited": exploited,
+            "closed": [INSTALLER, *exploited],
             # `chamilo-hardening window open --from ADDRESS` alone writes into this directory.
             "window": f"{portal.drop_ins}/window/*.conf",
         },

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import updates
 from tests.tools.plans import discovered, planned, waived
 
 
@@ -50,10 +51,24 @@ def test_no_feed_is_requested_where_that_is_waived(host, given, asks):
 
 @pytest.mark.parametrize("server", ["nginx", "apache"])
 def test_the_installer_is_closed_with_all_that_attackers_ask_for(host, server):
-    plan = planned(host, "updates", __chamilo_common_info=site(host, server))
+    info = site(host, server)
+    plan = planned(host, "updates", __chamilo_common_info=info)
     (text,) = [text for path, text in files(plan["web"]).items() if path.endswith("/updates.conf")]
-    assert "main/+install|check\\.php" in text and "plugin/+Pens/+pens\\.php" in text
-    assert "/window/*.conf" in text
+    assert "main/+install|check\\.php" in text and "/window/*.conf" in text
+    for item, pattern in updates.EXPLOITED.items():
+        assert pattern.replace("/", "/+") in text
+        given = {"chamilo_waivers": waived(f"updates_installer:{item}")}
+        plan = planned(host, "updates", __chamilo_common_info=info, **given)
+        (opened,) = [text for path, text in files(plan["web"]).items() if path.endswith("/updates.conf")]
+        assert pattern.replace("/", "/+") not in opened and "main/+install|check\\.php" in opened, "its way back alone"
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+def test_where_all_of_them_are_waived_nothing_but_the_installer_is_closed(host, server):
+    given = {"chamilo_waivers": [each for item in updates.EXPLOITED for each in waived(f"updates_installer:{item}")]}
+    plan = planned(host, "updates", __chamilo_common_info=site(host, server), **given)
+    (text,) = [text for path, text in files(plan["web"]).items() if path.endswith("/updates.conf")]
+    assert "(?:)" not in text and "(?i:)" not in text, "a pattern that matches every address"
 
 
 @pytest.mark.parametrize(
