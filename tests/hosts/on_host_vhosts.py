@@ -8,24 +8,20 @@ line of JSON for each case has what was observed.
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
-import shutil
-import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-SITE, DOMAIN = "campus", "campus.example.org"
+from tests.vhosts import cases, on_host
+from tests.vhosts.on_host import DOMAIN, PASSWORD, PUBLIC, SITE, Report, Seen, all_seen, ask, desired, marked, questions
+
 APACHE = Path("/etc/apache2")
 DROP_INS = APACHE / "sites-available/chamilo-campus.d"
-PUBLIC = Path("/var/www/chamilo/public")
 HEADERS = ("X-Frame-Options", "Strict-Transport-Security", "X-Content-Type-Options")
 SET = "".join(
     f"Header onsuccess unset {name}\nHeader always unset {name}\nHeader always set {name} ours\n" for name in HEADERS
@@ -45,44 +41,11 @@ SSLCertificateKeyFile /etc/ssl/testbed/privkey.pem
 """
 # A page of PHP, a file, what is not there, what is forbidden, and what a directory is led on to.
 USUAL = ("/", "/robots.txt", "/no/such/page", "/.git/config", "/img", "/private/x.txt", "/main/index.php")
-PASSWORD = "Basic cGlsb3Q6cGFzc3dvcmQ="  # pilot:password
 # Modules that Debian's package of Apache has not: their directives mean nothing here.
 FOREIGN = re.compile(r"^([ \t]*)(php_\w+|ShibRequestSetting|AuthType shibboleth|SetHandler shib)\b", re.MULTILINE)
 
 
-@dataclass
-class Report:
-    case: str
-    valid_before: bool = False
-    obstacles: list[str] = field(default_factory=list)
-    valid: bool = False
-    active: bool = False
-    once: list[str] = field(default_factory=list)  # where a header came twice, or another than ours
-    changed: list[str] = field(default_factory=list)  # addresses that were answered otherwise before
-    closed: list[str] = field(default_factory=list)  # what our rules deny, and was not denied
-    undone: bool = False
-    statuses: list[int] = field(default_factory=list)
-    error: str = ""
-
-    @property
-    def right(self) -> bool:
-        return self.valid and self.active and self.undone and not (self.once or self.changed or self.closed)
-
-
-class Host:
-    def __init__(self, directory: str) -> None:
-        sys.path.insert(0, directory)
-        self.number = 0
-        self.first = Path(directory) / "apache2"
-        if not self.first.exists():
-            shutil.copytree(APACHE, self.first, symlinks=True)
-
-    def clean(self) -> None:
-        shutil.rmtree(APACHE)
-        shutil.copytree(self.first, APACHE, symlinks=True)
-        for link in (APACHE / "sites-enabled").iterdir():
-            link.unlink()
-
+class Apache(on_host.Host):
     def load(self, anew: bool = False) -> bool:
         """Whether Apache takes the configuration, which is active then. Modules go with a start alone."""
         self.number += 1
@@ -99,42 +62,6 @@ class Host:
                 return True
             time.sleep(0.03)
         raise SystemExit("Apache does not reload")
-
-
-def ask(scheme: str, port: int, name: str, path: str, user: str = "") -> http.client.HTTPResponse | None:
-    try:
-        if scheme == "https":
-            context = ssl._create_unverified_context()
-            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                "127.0.0.1", port, timeout=20, context=context
-            )
-        else:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-        usual = (scheme, port) in (("http", 80), ("https", 443))
-        headers = {"Host": name if usual else f"{name}:{port}", "Connection": "close"}
-        connection.request("GET", path, headers={**headers, **({"Authorization": user} if user else {})})
-        answer = connection.getresponse()
-        answer.read()
-        connection.close()
-        return answer
-    except (OSError, http.client.HTTPException):
-        return None
-
-
-def seen(answer: http.client.HTTPResponse | None) -> list[Any]:
-    """What must be the same. What an application makes anew for each visit is none of it."""
-    if answer is None:
-        return [0, "", ""]
-    return [answer.status, answer.headers.get("Location", ""), answer.headers.get("WWW-Authenticate", "")]
-
-
-def at_once(asked: list[Any]) -> list[http.client.HTTPResponse | None]:
-    with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(lambda each: ask(*each), asked))
-
-
-def all_seen(asked: list[Any]) -> dict[Any, list[Any]]:
-    return dict(zip(asked, map(seen, at_once(asked))))
 
 
 def adapted(text: str) -> str:
@@ -159,41 +86,7 @@ def enable(*modules: str) -> None:
                 link.symlink_to(f"../mods-available/{path.name}")
 
 
-def desired(tls: bool) -> Any:
-    from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import DesiredHost
-
-    known: dict[str, Any] = {
-        "site": SITE,
-        "domain": DOMAIN,
-        "names": frozenset(),
-        "roots": frozenset({"/var/www/chamilo", str(PUBLIC)}),
-        "drop_ins": str(DROP_INS),
-        "headers": frozenset(map(str.lower, HEADERS)),
-        "tls": tls,
-        "once": frozenset(),
-    }
-    return DesiredHost(**{name: value for name, value in known.items() if name in DesiredHost.__dataclass_fields__})
-
-
-def questions(plan: Any, servers: Any, users: Sequence[str]) -> list[Any]:
-    """Every name, scheme and port of the portal, with the usual addresses and its owner's own."""
-    paths = list(dict.fromkeys((*USUAL, *(page.path for page in plan.pages))))
-    places = {(block.file, block.line) for block in plan.blocks}
-    found: dict[tuple[str, int, str, str, str], None] = {}
-    for server in servers:
-        if (server.host.file, server.host.line) in places:
-            names = [name for name in server.host.names if "." in name] or [DOMAIN]
-            for listen in server.host.listens:
-                for name in names:
-                    for path in paths if name == names[0] else paths[:2]:
-                        for user in users:
-                            scheme = "https" if listen.tls else "http"
-                            found[scheme, listen.port, name.replace("*", "any"), path, user] = None
-    return list(found)
-
-
-def try_one(host: Host, name: str, modules: list[str], tls: bool) -> Report:
-    from ansible_collections.chamilo.hardening.plugins.module_utils._common import markers
+def try_one(host: Apache, name: str, modules: list[str], tls: bool) -> Report:
     from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
     from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import apache, in_place_apache
     from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import Unmarked
@@ -205,41 +98,31 @@ def try_one(host: Host, name: str, modules: list[str], tls: bool) -> Report:
         return report
     tree = Unmarked(Tree(), SITE)
     configuration = apache.parse(tree)
-    plan = in_place_apache.plan(tree, configuration, desired(tls))
+    plan = in_place_apache.plan(tree, configuration, desired(DROP_INS, HEADERS, tls))
     report.obstacles = [f"{one.file}:{one.line}: {one.what}. {one.remedy}." for one in plan.obstacles]
     if report.obstacles:
         return report
     users = ("", PASSWORD) if any("AuthUserFile" in text for text in configuration.texts.values()) else ("",)
-    asked = questions(plan, apache.servers(configuration), users)
-    before = all_seen(asked)
-    # Written as a transaction does it.
-    originals = {}
-    for edited in plan.files:
-        file = Path(getattr(edited, "path", "") or edited.file)
-        originals[file] = file.read_bytes()
-        text = originals[file].decode("utf-8", "surrogateescape")
-        file.write_bytes(markers.apply(text, edited.marks, SITE).encode("utf-8", "surrogateescape"))
-    for kind, text in (("", RULES.replace("@generation@", name)), ("location", SET), ("tls", CERTIFICATE)):
-        (DROP_INS / kind).mkdir(parents=True, exist_ok=True)
-        (DROP_INS / kind / "https.conf").write_text(text)
-    enable("rewrite", "headers", *(["ssl", "socache_shmcb"] if plan.tls else []))
-    report.valid = host.load()
-    if report.valid:
-        judge(report, plan, before, name)
-    for file in originals:
-        text = markers.strip(file.read_bytes().decode("utf-8", "surrogateescape"), SITE)
-        file.write_bytes(text.encode("utf-8", "surrogateescape"))
-    report.undone = all(file.read_bytes() == data for file, data in originals.items())
+    before = all_seen(questions(plan, apache.servers(configuration), USUAL, users))
+    with marked(report, plan):
+        for kind, text in (("", RULES.replace("@generation@", name)), ("location", SET), ("tls", CERTIFICATE)):
+            (DROP_INS / kind).mkdir(parents=True, exist_ok=True)
+            (DROP_INS / kind / "https.conf").write_text(text)
+        enable("rewrite", "headers", *(["ssl", "socache_shmcb"] if plan.tls else []))
+        report.valid = host.load()
+        if report.valid:
+            judge(report, plan, before, name)
     return report
 
 
-def judge(report: Report, plan: Any, before: dict[Any, Any], generation: str) -> None:
+def judge(report: Report, plan: Any, before: dict[Any, Seen | None], generation: str) -> None:
     from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
     from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import apache
 
-    for each, answer in all_seen(list(before)).items():
-        if answer != before[each]:
-            report.changed.append(f"{' '.join(map(str, each))}: {before[each]} -> {answer}")
+    for each, answer in all_seen(before).items():
+        was = before[each]
+        if (answer and answer.same) != (was and was.same):
+            report.changed.append(f"{' '.join(map(str, each))}: {was and was.same} -> {answer and answer.same}")
     named, _fallback = apache.answering(apache.servers(apache.parse(Tree())), DOMAIN)
     portal = [block for block in plan.blocks if block.kind == "portal"]
     probed = []
@@ -254,7 +137,7 @@ def judge(report: Report, plan: Any, before: dict[Any, Any], generation: str) ->
             scheme = "https" if listen.tls else "http"
             answer = ask(scheme, listen.port, DOMAIN, PROBE)
             probed.append(bool(answer and answer.headers.get_all("X-Chamilo-Generation") == [generation]))
-            for path, one in zip(USUAL, at_once([(scheme, listen.port, DOMAIN, path) for path in USUAL])):
+            for (*_where, path), one in all_seen((scheme, listen.port, DOMAIN, path) for path in USUAL).items():
                 counts = {header: (one.headers.get_all(header) if one else None) for header in HEADERS}
                 statuses.add(one.status if one else 0)
                 report.once += [
@@ -272,8 +155,7 @@ def judge(report: Report, plan: Any, before: dict[Any, Any], generation: str) ->
 
 
 def main(directory: str, own: str) -> None:
-    host = Host(directory)
-    from tests.vhosts import cases
+    host = Apache(directory, APACHE)
 
     (PUBLIC / "private").mkdir(exist_ok=True)
     (PUBLIC / "private/x.txt").write_text("x\n")

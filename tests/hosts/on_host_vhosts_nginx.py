@@ -8,24 +8,21 @@ of JSON for each case has what was observed.
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
-import shutil
-import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-SITE, DOMAIN = "campus", "campus.example.org"
+from tests.vhosts import cases, on_host
+from tests.vhosts.on_host import DOMAIN, PASSWORD, PUBLIC, SITE, Report, Seen, all_seen, ask, desired, marked, questions
+
 NGINX = Path("/etc/nginx")
 DROP_INS = NGINX / "sites-available/chamilo-campus.d"
-PUBLIC = Path("/var/www/chamilo/public")
 HEADERS = ("X-Frame-Options", "Strict-Transport-Security", "X-Content-Type-Options", "Referrer-Policy")
 SENT = "".join(f"add_header {name} ours always;\n" for name in HEADERS)
 HIDDEN = "".join(f"fastcgi_hide_header {name};\nproxy_hide_header {name};\n" for name in HEADERS)
@@ -77,7 +74,6 @@ header('Referrer-Policy: origin');
 http_response_code((int) ($_GET['status'] ?? (preg_match('~^/no~', $_SERVER['REQUEST_URI'] ?? '') ? 404 : 200)));
 echo $_SERVER['HTTP_COOKIE'] ?? '', '|', $_SERVER['SCRIPT_NAME'] ?? '';
 """
-PASSWORD = "Basic cGlsb3Q6cGFzc3dvcmQ="  # pilot:password
 POOL = "[port]\nuser = www-data\ngroup = www-data\nlisten = 127.0.0.1:9000\npm = ondemand\npm.max_children = 2\n"
 # Directives that have a file behind them.
 FILES = re.compile(
@@ -86,60 +82,7 @@ FILES = re.compile(
 )
 
 
-@dataclass
-class Report:
-    case: str
-    valid_before: bool = False
-    obstacles: list[str] = field(default_factory=list)
-    valid: bool = False
-    active: bool = False
-    once: list[str] = field(default_factory=list)  # where a header came twice, or another than ours
-    changed: list[str] = field(default_factory=list)  # addresses that were answered otherwise before
-    closed: list[str] = field(default_factory=list)  # what our rules deny, and was not denied
-    reported: list[str] = field(default_factory=list)  # where PHP did not get our parameter
-    undone: bool = False
-    statuses: list[int] = field(default_factory=list)
-    error: str = ""
-
-    @property
-    def right(self) -> bool:
-        return (
-            self.valid
-            and self.active
-            and self.undone
-            and not (self.once or self.changed or self.closed or self.reported)
-        )
-
-
-@dataclass
-class Seen:
-    status: int
-    location: str
-    challenge: str
-    body: bytes
-    headers: http.client.HTTPMessage
-
-    @property
-    def same(self) -> list[Any]:
-        """What must be as before. What an application makes anew for each visit is none of it."""
-        return [self.status, self.location, self.challenge]
-
-
-class Host:
-    def __init__(self, directory: str) -> None:
-        sys.path.insert(0, directory)
-        self.number = 0
-        self.first = Path(directory) / "nginx"
-        if not self.first.exists():
-            shutil.copytree(NGINX, self.first, symlinks=True)
-        self.laid: list[Path] = []
-
-    def clean(self) -> None:
-        shutil.rmtree(NGINX)
-        shutil.copytree(self.first, NGINX, symlinks=True)
-        for link in (NGINX / "sites-enabled").iterdir():
-            link.unlink()
-
+class Nginx(on_host.Host):
     def load(self) -> str:
         """Why nginx does not take the configuration; an empty text once it is active."""
         self.number += 1
@@ -166,42 +109,6 @@ def workers() -> set[str]:
     return set(found.stdout.split())
 
 
-def ask(scheme: str, port: int, name: str, path: str, user: str = "", address: str = "127.0.0.1") -> Seen | None:
-    try:
-        if scheme == "https":
-            context = ssl._create_unverified_context()
-            connection: http.client.HTTPConnection = Named(address, port, name, context)
-        else:
-            connection = http.client.HTTPConnection(address, port, timeout=20)
-        headers = {"Host": name, "Connection": "close", "Cookie": "theirs=1"}
-        connection.request("GET", path, headers={**headers, **({"Authorization": user} if user else {})})
-        answer = connection.getresponse()
-        body = answer.read()
-        connection.close()
-        found = answer.headers
-        return Seen(answer.status, found.get("Location", ""), found.get("WWW-Authenticate", ""), body, found)
-    except (OSError, http.client.HTTPException):
-        return None
-
-
-class Named(http.client.HTTPSConnection):
-    """Names the site in the TLS handshake, whatever the address."""
-
-    def __init__(self, address: str, port: int, name: str, context: ssl.SSLContext) -> None:
-        super().__init__(address, port, timeout=20, context=context)
-        self._name, self._its = name, context
-
-    def connect(self) -> None:
-        http.client.HTTPConnection.connect(self)
-        self.sock = self._its.wrap_socket(self.sock, server_hostname=self._name)
-
-
-def all_seen(asked: Iterable[Any]) -> dict[Any, Seen | None]:
-    asked = list(asked)
-    with ThreadPoolExecutor(8) as pool:
-        return dict(zip(asked, pool.map(lambda each: ask(*each), asked)))
-
-
 def adapted(text: str) -> str:
     """A virtual host as it can stand on this host."""
     for name, path in FILES.findall(text):
@@ -217,39 +124,7 @@ def adapted(text: str) -> str:
     return text
 
 
-def desired(tls: bool) -> Any:
-    from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import DesiredHost
-
-    return DesiredHost(
-        site=SITE,
-        domain=DOMAIN,
-        names=frozenset(),
-        roots=frozenset({"/var/www/chamilo", str(PUBLIC)}),
-        drop_ins=str(DROP_INS),
-        headers=frozenset(map(str.lower, HEADERS)),
-        tls=tls,
-    )
-
-
-def questions(plan: Any, servers: Any, users: Sequence[str]) -> list[Any]:
-    """Every name, scheme and port of the portal, with the usual addresses and its owner's own."""
-    paths = list(dict.fromkeys((*USUAL, *(page.path for page in plan.pages))))
-    places = {(block.file, block.line) for block in plan.blocks}
-    found: dict[tuple[str, int, str, str, str], None] = {}
-    for server in servers:
-        if (server.host.file, server.host.line) in places:
-            names = [name for name in server.host.names if "." in name] or [DOMAIN]
-            for listen in server.host.listens:
-                for name in names:
-                    for path in paths:
-                        for user in users:
-                            scheme = "https" if listen.tls else "http"
-                            found[scheme, listen.port, re.sub(r"^(\*|)\.", "any.", name), path, user] = None
-    return list(found)
-
-
-def try_one(host: Host, name: str) -> Report:
-    from ansible_collections.chamilo.hardening.plugins.module_utils._common import markers
+def try_one(host: Nginx, name: str) -> Report:
     from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Tree
     from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import in_place_nginx, nginx
     from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.in_place import Unmarked
@@ -261,31 +136,21 @@ def try_one(host: Host, name: str) -> Report:
         return report
     tree = Unmarked(Tree(), SITE)
     configuration = nginx.parse(tree)
-    plan = in_place_nginx.plan(tree, configuration, desired(tls=True))
+    plan = in_place_nginx.plan(tree, configuration, desired(DROP_INS, HEADERS, tls=True))
     report.obstacles = [f"{one.file}:{one.line}: {one.what}. {one.remedy}." for one in plan.obstacles]
     if report.obstacles:
         return report
     closed = any("auth_basic" in configuration.texts[edited.path] for edited in plan.files)
     users = ("", PASSWORD) if closed else ("",)
-    before = all_seen(questions(plan, nginx.servers(configuration), users))
-    # Written as a transaction does it.
-    originals = {}
-    for edited in plan.files:
-        file = Path(edited.path)
-        originals[file] = file.read_bytes()
-        text = originals[file].decode("utf-8", "surrogateescape")
-        file.write_bytes(markers.apply(text, edited.marks, SITE).encode("utf-8", "surrogateescape"))
-    for kind, text in DROPPED.items():
-        (DROP_INS / kind).mkdir(parents=True, exist_ok=True)
-        (DROP_INS / kind / "probe.conf").write_text(text.replace("@generation@", name.replace(" ", "-")))
-    report.error = host.load()
-    report.valid = not report.error
-    if report.valid:
-        judge(report, before, name.replace(" ", "-"), users)
-    for file in originals:
-        text = markers.strip(file.read_bytes().decode("utf-8", "surrogateescape"), SITE)
-        file.write_bytes(text.encode("utf-8", "surrogateescape"))
-    report.undone = all(file.read_bytes() == data for file, data in originals.items())
+    before = all_seen(questions(plan, nginx.servers(configuration), USUAL, users))
+    with marked(report, plan):
+        for kind, text in DROPPED.items():
+            (DROP_INS / kind).mkdir(parents=True, exist_ok=True)
+            (DROP_INS / kind / "probe.conf").write_text(text.replace("@generation@", name.replace(" ", "-")))
+        report.error = host.load()
+        report.valid = not report.error
+        if report.valid:
+            judge(report, before, name.replace(" ", "-"), users)
     return report
 
 
@@ -342,8 +207,7 @@ def denied(path: str, answer: Seen | None) -> bool:
 
 
 def main(directory: str, own: str) -> None:
-    host = Host(directory)
-    from tests.vhosts import cases
+    host = Nginx(directory, NGINX)
 
     for name in ("index.php", "seen.php"):
         (PUBLIC / name).write_text(SEEN)
