@@ -9,6 +9,7 @@ unless -v is given or the user's own settings (display_skipped_hosts, display_ok
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -216,6 +217,9 @@ class CallbackModule(CallbackBase):
             self._run.host(host).enforces, self._run.host(host).controls = answer["enforces"], answer["controls"]
             self._run.host(host).obstacles = answer["obstacles"]
             self._run.report_dir = answer["report_dir"]
+        elif name == "foreign_module" and list(answer.get("cmd") or ())[1:] == ["status", "--json"]:
+            with contextlib.suppress(_answers.AnswerError):  # there is no program yet, or an older one
+                self._run.host(result.host.get_name()).state = _answers.KINDS["status"](answer["stdout"])["entries"]
         elif name == "chamilo_site_info":
             known = self._run.host(result.host.get_name()).obstacles
             known += [one for one in answer.get("obstacles", ()) if one not in known]

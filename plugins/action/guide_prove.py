@@ -69,13 +69,14 @@ class ActionModule(HostAction):
             return {"failed": True, "msg": refused}
         tried = [control for control in table.controls if control.attack.where == "prove"]
         within = [control.id for control in tried if control.id in inside_attacks]
-        findings = self._attack_inside(within, place, variables)
+        findings, open_ = self._attack_inside(within, place, variables)
         today = datetime.date.today()
         rows = [
             self._row(
                 control,
                 findings[control.id] if control.id in findings else self._try(target, control),
                 _controls.enforced(control, level, waivers, today),
+                open_.get(control.id, ""),
             )
             for control in tried
         ]
@@ -115,13 +116,13 @@ class ActionModule(HostAction):
 
     def _attack_inside(
         self, controls: list[str], place: dict[str, Any], variables: dict[str, Any]
-    ) -> dict[str, Finding]:
-        if not controls:
-            return {}
+    ) -> tuple[dict[str, Finding], dict[str, str]]:
+        """What became of them, and which controls the host itself finds not met now."""
         answer = self._module({**place, "state": "attack", "attacks": controls}, variables)
         if answer.get("failed"):
-            return dict.fromkeys(controls, not_assessed(reason(answer)))
-        return {control: Finding(**finding) for control, finding in answer.get("findings", {}).items()}
+            return dict.fromkeys(controls, not_assessed(reason(answer))), {}
+        found = {control: Finding(**finding) for control, finding in answer.get("findings", {}).items()}
+        return found, {control: one["evidence"] for control, one in answer.get("observed", {}).items()}
 
     def _module(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         name = "chamilo.hardening.guide_prove"
@@ -137,7 +138,7 @@ class ActionModule(HostAction):
             return not_assessed(": ".join(filter(None, (type(problem).__name__, str(problem)))))
 
     @staticmethod
-    def _row(control: _controls.Control, finding: Finding, enforced: bool) -> dict[str, str]:
+    def _row(control: _controls.Control, finding: Finding, enforced: bool, open_: str = "") -> dict[str, Any]:
         status, evidence = "held", _answers.displayable(finding.evidence)  # the portal's answers are untrusted as well
         if finding.status == NOT_ASSESSED:
             status, evidence = "not_tried", f"The attack could not be tried: {evidence}"
@@ -145,4 +146,7 @@ class ActionModule(HostAction):
             status = "through"
         if status != "held" and not enforced:
             status = "waived"
-        return {"id": control.id, "title": control.title, "status": status, "evidence": evidence}
+        explained = bool(open_) and status == "held" and enforced
+        if explained:
+            evidence = f"Blocked, but {control.id} is not met: {_answers.displayable(open_)} The attack: {evidence}"
+        return {"id": control.id, "title": control.title, "status": status, "evidence": evidence, "open": explained}

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -53,11 +54,12 @@ class ActionModule(CollectionAction):
                 )
                 for name in request.hosts
             ]
-            failed = {entry["name"] for entry in hosts if entry.get("error")}
-            earlier = _report.last_results(directory / "report.json", failed, table)
             attacks = _report.last_attacks(directory)
             hosts = [{**one, "attacks": attacks[one["name"]]} if one["name"] in attacks else one for one in hosts]
-            report = _report.document(hosts, generated, earlier)
+            entry = _history.entry({"generated": generated, "hosts": hosts}, before)
+            severities = {control.id: control.severity for control in table.controls}
+            course = _history.course(directory, [json.loads(entry)], severities)
+            report = _report.document(hosts, generated, course)
             pages = _report.to_pages(report, table, _screen.command("harden", context.CLIARGS))
             _report.write(
                 directory,
@@ -65,7 +67,7 @@ class ActionModule(CollectionAction):
                     **pages,
                     "report.json": _report.to_json(report),
                     "junit.xml": _report.to_junit(report),
-                    _history.name(generated): _history.entry(report, before),
+                    _history.name(generated): entry,
                 },
             )
             _history.prune(directory)

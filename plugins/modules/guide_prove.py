@@ -23,6 +23,7 @@ extends_documentation_fragment:
 EXAMPLES = "- chamilo.hardening.guide_prove: {request: {}}\n"
 RETURN = "{}"  # what the controller accepts is in plugins/plugin_utils/_answers.py
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -35,8 +36,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import 
     permissions,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Insider
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import attacks, inside_attacks, observe
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import options, run
+
+PROGRAM = "/usr/local/sbin/chamilo-hardening"
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def work(request: Request, module: AnsibleModule) -> dict[str, Any]:
         desired = {control: attacks[control] for control in request.attacks if control in inside_attacks}
         found = observe(desired, Insider(site))
         findings = {control: {"status": one.status, "evidence": one.evidence} for control, one in found.items()}
-        return {"changed": False, "findings": findings}
+        return {"changed": False, "findings": findings, "observed": _observed(site.domain)}
     # Where a question over https goes, whatever the redirect of plain http calls its root.
     public = f"{site.root}/public"
     roots = [host.root for host in (*site.serving, *site.fallback) if host.root]
@@ -80,6 +84,24 @@ def work(request: Request, module: AnsibleModule) -> dict[str, Any]:
         module.fail_json(msg=f"{path}: {problem.strerror}")
     names = [name for name in site.portal_names[1:] if name[:2] != "*."]
     return {"changed": False, "path": f"/{os.path.basename(path)}", "names": names}
+
+
+def _observed(domain: str) -> dict[str, dict[str, str]]:
+    """What the host program's audit finds now not met of the portal; nothing on a host that was not hardened."""
+    code, text = services.run((PROGRAM, "audit", "--json"), 300)
+    if code not in (0, 1):
+        return {}
+    try:
+        answers = [one["answer"] for one in json.loads(text)]
+    except ValueError:
+        return {}
+    return {
+        name: {"status": one["status"], "evidence": one["evidence"]}
+        for answer in answers
+        if domain in answer["names"]
+        for name, one in answer["observed"].items()
+        if one["status"] == "fail"
+    }
 
 
 def main() -> None:

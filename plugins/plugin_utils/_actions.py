@@ -17,11 +17,29 @@ from ._controls import SEVERITIES, Control, Table
 
 OBSTACLE, ROLE, VARIABLE, HAND, WAITING, UNSEEN = "obstacle", "role", "variable", "hand", "waiting", "unseen"
 KINDS = (OBSTACLE, ROLE, VARIABLE, HAND, WAITING, UNSEEN)
+# How each is called where it is shown.
+HEADS = {
+    OBSTACLE: "In the way",
+    ROLE: "Harden enforces",
+    VARIABLE: "Variable missing",
+    HAND: "By hand",
+    WAITING: "Waiting",
+    UNSEEN: "Not assessed",
+}
 OPEN = ("fail", "not_assessed")
 # What the host does after the run: the controls that are met when it has ended well.
 _BEHIND = {
     "backup": ("backups_database", "backups_files", "backups_offsite"),
     "drill": ("backups_restore_tested",),
+}
+# How the last screen names what a host observed, and how severe it is.
+_STATES = {
+    "broken": (HAND, "high"),
+    "red": (HAND, "high"),
+    "open": (HAND, "medium"),
+    "not looked at": (UNSEEN, "medium"),
+    "locked": (HAND, "low"),
+    "waiting": (WAITING, "low"),
 }
 _MOST = 1500  # characters of a host's answer in an instruction
 
@@ -151,6 +169,26 @@ def begun(severities: Mapping[str, str], jobs: Collection[str]) -> list[dict[str
     return causes(
         {"id": name, "severity": severities[name], "next": {"kind": WAITING, "text": words}} for name in waiting
     )
+
+
+def observed(entries: Iterable[Mapping[str, str]], known: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What a host itself observed to be otherwise than it should be, as causes, each with the command that ends it.
+
+    ``known``: the other causes. Of a section with one of them only what is broken or locked is news.
+    """
+    sections = {name.partition("_")[0] for cause in known for name in cause["controls"]}
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for one in entries:
+        section, state = one["section"].partition(":")[0], one["state"]
+        if state not in ("broken", "locked") and section.partition("_")[0] in sections:
+            continue
+        kind, severity = _STATES[state]
+        # What one command ends is one line, and its first reason stands for all.
+        key = (one["next"], state)
+        about = f"{section}: " if section else ""
+        text = f"{about}{one['why'].rstrip('.')}. On the host: {one['next']}"
+        found.setdefault(key, {"kind": kind, "text": text, "severity": severity, "controls": []})
+    return sorted(found.values(), key=_order)
 
 
 def merge(hosts: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:

@@ -119,6 +119,16 @@ _STATUS = Text(r"pass|fail|not_applicable|not_assessed")
 _FINDING = Table(
     {"status": _STATUS, **dict.fromkeys(("evidence", "waits", "cause"), EVIDENCE)}, frozenset({"status", "evidence"})
 )
+# As the host program observes it.
+STATE = List(
+    _whole(
+        {
+            "state": Text(r"open|waiting|broken|red|locked|not looked at"),
+            "section": Text(r"[0-9A-Za-z_.:-]{0,300}"),
+            **dict.fromkeys(("why", "next"), EVIDENCE),
+        }
+    )
+)
 
 # It becomes an inventory of the controller.
 _PORTAL = Table(
@@ -179,6 +189,7 @@ INTERNAL: dict[str, Table] = {
             "signs": List(EVIDENCE),
             "active": List(Text(r"[a-z_]{1,32}")),
             "forecast": Table({"said": List(EVIDENCE)}),
+            "state": STATE,
         },
         frozenset({"observed", "chamilo_version", "signs", "forecast"}),
     ),
@@ -188,6 +199,7 @@ INTERNAL: dict[str, Table] = {
             "path": Text(r"/chamilo-hardening-[0-9A-Za-z]{1,16}\.txt"),
             "names": List(Text(NAME)),
             "findings": Each(_FINDING),
+            "observed": Each(_FINDING),
         }
     ),
     "host_program": _whole({"version": Text()}),
@@ -220,6 +232,7 @@ DISCOVERED: dict[str, Shape] = {
 }
 # What the host program prints, by its command.
 PRINTED: dict[str, Table] = {
+    "status": Table({"entries": STATE}),
     "daily": Table(
         {
             "ran": List(Table({"changed": Flag()}, frozenset({"changed"}))),

@@ -9,7 +9,8 @@ One small file for each audit lies beside the report, in the directory history; 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from ._controls import STATUSES
 
 DIRECTORY = "history"
 MOST = 50  # files
-MET = ("pass", "not_applicable")
+SHOWN = 30  # audits, in the chart
+MET, OPEN = ("pass", "not_applicable"), ("fail", "not_assessed")
 
 _WHEN = _answers.Text(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _CONTROL = _answers.Table(
@@ -63,18 +65,47 @@ def last(directory: Path, hosts: Collection[str]) -> dict[str, dict[str, Any]]:
 def annotate(rows: Iterable[dict[str, Any]], earlier: Mapping[str, Any] | None, generated: str) -> dict[str, Any]:
     """Give each row the day since when it has its status. Returns what changed since the audit before."""
     known = (earlier or {}).get("controls", {})
-    better, worse = [], []
+    rows = list(rows)
     for row in rows:
         before = known.get(row["id"])
-        same = before is not None and before["status"] == row["status"]
-        row["since"] = before["since"] if same else generated
-        if before is None or same:
-            continue
-        if row["status"] in MET and before["status"] not in MET:
-            better.append(row["id"])
-        elif before["status"] in MET and row["status"] in ("fail", "not_assessed"):
-            worse.append(row["id"])
-    return {"before": earlier["generated"], "better": better, "worse": worse} if earlier else {}
+        row["since"] = before["since"] if before and before["status"] == row["status"] else generated
+    if not earlier:
+        return {}
+    return {"before": earlier["generated"], **_changed(known, {row["id"]: row for row in rows})}
+
+
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What became better or worse between two audits of a host."""
+    found: dict[str, list[str]] = {"better": [], "worse": []}
+    for name, one in now.items():
+        if name in before and before[name]["status"] != one["status"]:
+            was, is_ = before[name]["status"] in MET, one["status"]
+            if is_ in MET and not was:
+                found["better"].append(name)
+            elif was and is_ in ("fail", "not_assessed"):
+                found["worse"].append(name)
+    return found
+
+
+def course(
+    directory: Path, present: Sequence[dict[str, Any]], severities: Mapping[str, str]
+) -> dict[str, list[dict[str, Any]]]:
+    """Of each host what the last audits came to, the oldest first: met, open by severity, better and worse.
+
+    ``present``: the audit of now. ``severities``: of the controls.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    last: dict[str, Any] = {}
+    hosts = {name for audit in present for name in audit["hosts"]}
+    for audit in [*(read(path) for path in reversed(files(directory)[: SHOWN - 1])), *present]:
+        for name in sorted(hosts & audit["hosts"].keys()):
+            known = audit["hosts"][name]
+            open_ = Counter(severities[one] for one in known if one in severities and known[one]["status"] in OPEN)
+            met = sum(one["status"] == "pass" for one in known.values())
+            step = {"generated": audit["generated"], "met": met, "open": dict(open_)}
+            found.setdefault(name, []).append({**step, **_changed(last.get(name, {}), known)})
+            last[name] = known
+    return found
 
 
 def entry(report: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]]) -> str:

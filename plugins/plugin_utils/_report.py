@@ -13,18 +13,16 @@ import os
 import re
 import tempfile
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 import jinja2
 
 from . import _actions, _answers, _history
-from ._controls import ENFORCEABLE, LEVELS, SEVERITIES, STATUSES, Table, rows, summary
+from ._controls import ENFORCEABLE, SEVERITIES, STATUSES, Table, rows, summary
 from ._program import version_of
-
-_T = TypeVar("_T")
 
 LABELS = {
     "fail": "Not met",
@@ -106,6 +104,8 @@ def host(
     changes = _history.annotate(controls, earlier, generated) if generated and not error else {}
     known = (earlier or {}).get("controls", {})
     _actions.annotate(controls, table, variables or {}, audit.get("active") or (), known)
+    causes = [] if error else _actions.causes(controls)
+    causes += _actions.observed(audit.get("state") or (), causes)
     entry: dict[str, Any] = {
         "name": name,
         "reachable": reachable,
@@ -114,103 +114,42 @@ def host(
         "names": texts(audit.get("names")),
         "controls": controls,
         "summary": summary(controls),
-        "causes": [] if error else _actions.causes(controls),
+        "causes": causes,
         "changes": changes,
         "signs": texts(audit.get("signs")),
         "forecast": audit.get("forecast") or {},
     }
     if error:
         entry["error"] = error
+        if earlier:
+            seen = [{"id": name, "status": one["status"]} for name, one in known.items() if name in table.by_id]
+            entry["last"] = {"generated": earlier["generated"], "summary": summary(seen)}
+            entry["last"]["fail"] = [row["id"] for row in seen if row["status"] == "fail"]
     cleaned: dict[str, Any] = clean(entry)
     return cleaned
 
 
 def document(
-    hosts: Sequence[Mapping[str, Any]], generated: str, earlier: Mapping[str, Mapping[str, Any]] | None = None
+    hosts: Sequence[Mapping[str, Any]], generated: str, course: Mapping[str, Sequence[Any]] | None = None
 ) -> dict[str, Any]:
-    """The whole. ``earlier``: of each host the last good result, which stays with a host that has no new one."""
-    last = earlier or {}
-    entries = [
-        {**entry, "last": last[entry["name"]]} if entry.get("error") and entry["name"] in last else entry
-        for entry in hosts
-    ]
+    """The whole. ``course``: of each host what the last audits came to, the oldest first."""
+    entries = [{**entry, "course": (course or {}).get(entry["name"], [])} for entry in hosts]
     return {"collection": version_of(), "generated": generated, "hosts": entries}
-
-
-# -- the report before this one ----------------------------------------------------------------------------------------
-
-_TEXT: _answers.Shape = _answers.Text()
-_WHEN = _answers.Text(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-_ROW: dict[str, _answers.Shape] = {
-    **dict.fromkeys(("id", "section", "title", "evidence", "fix"), _TEXT),
-    "level": _answers.Text("|".join(LEVELS)),
-    "status": _answers.Text("|".join(STATUSES)),
-    "severity": _answers.Text("|".join(SEVERITIES)),
-    "since": _WHEN,
-    **dict.fromkeys(("waits", "cause"), _TEXT),
-    "next": _answers.Table(
-        {"kind": _answers.Text("|".join(_actions.KINDS)), "text": _TEXT}, frozenset({"kind", "text"})
-    ),
-}
-_ALWAYS = frozenset({"id", "section", "level", "title", "status", "evidence", "fix"})
-_WAIVER = {**dict.fromkeys(("reason", "owner", "until"), _TEXT), "holds": _answers.Flag()}
-_RESULT: dict[str, _answers.Shape] = {
-    "controls": _answers.List(_answers.Table({**_ROW, "waiver": _answers.Table(_WAIVER, frozenset(_WAIVER))}, _ALWAYS)),
-    "chamilo_version": _TEXT,
-    "signs": _answers.List(_TEXT),
-}
-_NAMES = {"names": _answers.List(_TEXT)}  # which reports of 1.0.0 do not have
-_ATTACK = dict.fromkeys(("id", "title", "evidence"), _TEXT)
-_ATTACK["status"] = _answers.Text("held|through|waived|not_tried")
-_ATTACKS = _answers.Table(
-    {"generated": _WHEN, "rows": _answers.List(_answers.Table(_ATTACK, frozenset(_ATTACK)))},
-    frozenset({"generated", "rows"}),
-)
-_LAST = _answers.Table({**_RESULT, **_NAMES, "generated": _WHEN}, frozenset({*_RESULT, "generated"}))
-_HOST = _answers.Table({**_RESULT, **_NAMES, "error": _TEXT, "last": _LAST}, frozenset(_RESULT))
-
-
-def _earlier(path: Path, use: Callable[[dict[str, Any]], _T]) -> _T:
-    """What ``use`` makes of an earlier ``report.json``."""
-    try:
-        return use(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-        why = error if isinstance(error, (OSError, ValueError)) else "it is made otherwise"
-        raise ReportError(
-            f"{path} cannot be read as a report of this collection: {why}. The last good results of hosts that were "
-            "not audited now may be in it, so it was not replaced. Move it away, or set chamilo_report_dir to another "
-            "directory."
-        ) from error
-
-
-def last_results(path: Path, names: Collection[str], table: Table) -> dict[str, dict[str, Any]]:
-    """The last good result of these hosts in an earlier ``report.json``, with the day it is of."""
-
-    def results(known: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        last = {}
-        generated = _answers.validate(_WHEN, known["generated"], "generated")
-        for entry in known["hosts"]:
-            if entry["name"] not in names:
-                continue
-            found = _answers.validate(_HOST, entry, entry["name"])
-            good = found.get("last") if found.get("error") else {**found, "generated": generated}
-            if good:
-                controls = [row for row in good["controls"] if row["id"] in table.by_id]  # of another version
-                last[entry["name"]] = {
-                    **{name: good[name] for name in ("generated", "chamilo_version", "signs")},
-                    "names": good.get("names", []),
-                    "controls": controls,
-                    "summary": summary(controls),
-                    "causes": _actions.causes(controls),
-                }
-        return last
-
-    return _earlier(path, results) if names and path.exists() else {}
 
 
 # -- attacks -----------------------------------------------------------------------------------------------------------
 
 
+_WHEN = _answers.Text(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_ATTACK = {
+    **dict.fromkeys(("id", "title", "evidence"), _answers.Text()),
+    "status": _answers.Text("held|through|waived|not_tried"),
+}
+_ATTACK_ROW = _answers.Table({**_ATTACK, "open": _answers.Flag()}, frozenset(_ATTACK))
+_ATTACKS = _answers.Table(
+    {"generated": _WHEN, "rows": _answers.List(_ATTACK_ROW)},
+    frozenset({"generated", "rows"}),
+)
 ATTACKS_FILE = "attacks.json"  # beside the report, of which it is a part: audits write that anew
 
 
@@ -227,17 +166,22 @@ def last_attacks(directory: Path) -> dict[str, dict[str, Any]]:
 
 def with_attacks(path: Path, attacks: Mapping[str, Mapping[str, Any]], table: Table, generated: str) -> dict[str, Any]:
     """The report of the last audit, with what these attacks came to. Without an audit nothing else is known."""
-
-    def hosts(known: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
-        for entry in known["hosts"]:
-            _answers.validate(_HOST, entry, entry["name"])
-        return _answers.validate(_WHEN, known["generated"], "generated"), list(known["hosts"])
-
-    generated, entries = _earlier(path, hosts) if path.exists() else (generated, [])
+    entries = []
+    try:
+        if path.exists():
+            known = json.loads(path.read_text(encoding="utf-8"))
+            generated = _answers.validate(_WHEN, known["generated"], "generated")
+            entries = [clean({"course": [], **one, "name": str(one["name"])}) for one in known["hosts"]]
+            to_pages({**known, "hosts": entries}, table)
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, jinja2.TemplateError) as error:
+        raise ReportError(
+            f"{path} cannot be read as a report of this version ({error}), so it was not replaced. Run the playbook "
+            "audit, or move it away."
+        ) from error
     unknown = [name for name in attacks if name not in {entry["name"] for entry in entries}]
     entries += [host(name, {"msg": "The playbook audit has not run for this host."}, table) for name in unknown]
     entries = [{**one, "attacks": attacks[one["name"]]} if one["name"] in attacks else one for one in entries]
-    return document(entries, generated)
+    return document(entries, generated, {one["name"]: one.get("course", []) for one in entries})
 
 
 ATTACKS = {"through": "GOT THROUGH", "not_tried": "not tried", "waived": "not enforced", "held": "rejected"}
@@ -247,7 +191,7 @@ def attack_rows(name: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The attacks on a host as a table, the worst first."""
     order = list(ATTACKS)
     lines = [
-        f"{ATTACKS[row['status']]:<12} {row['id']:<26} {row['title']}"
+        f"{ATTACKS[row['status']]:<12} {row['id']:<26} {row['evidence'] if row.get('open') else row['title']}"
         for row in sorted(rows, key=lambda row: order.index(row["status"]))
     ]
     return [name, *(f"  {line}" for line in lines)]
@@ -382,10 +326,8 @@ def _view(entry: Mapping[str, Any], table: Table) -> dict[str, Any]:
         controls.sort(key=lambda row: (order[row["status"]], levels[row["level"]]))
         sections.append({"section": section, "controls": controls, "summary": summary(controls)})
     measured = [row for row in entry["controls"] if row["status"] not in ("people", "not_applicable")]
-    last = _view({**entry["last"], "name": entry["name"]}, table) if "last" in entry else None
     return {
         **entry,
-        "last": last,
         "remark": _remark(entry),
         "attacks": entry.get("attacks"),
         "sections": sorted(sections, key=lambda item: _badness(item["summary"], item["controls"])),
@@ -486,7 +428,9 @@ def _page(
         table=table,
         totals={status: sum(view["summary"][status] for view in hosts) for status in STATUSES},
         statuses=STATUSES,
+        severities=SEVERITIES,
         labels=LABELS,
+        kinds=_actions.HEADS,
         attacks=ATTACKS,
         people=[control for control in table.controls if control.level == "people"],
     )

@@ -24,14 +24,6 @@ WIDTH = 80
 COLLECTION = "chamilo.hardening"
 REPORTING = ("audit", "report")  # the playbooks that end with the report of all hosts
 _NAMES = {"common": "host program"}  # what that role installs
-_LABELS = {
-    _actions.OBSTACLE: "in the way",
-    _actions.ROLE: "harden enforces",
-    _actions.VARIABLE: "variable missing",
-    _actions.HAND: "by hand",
-    _actions.WAITING: "waiting",
-    _actions.UNSEEN: "not assessed",
-}
 # What ansible-playbook does without an option.
 DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {
@@ -57,6 +49,7 @@ class HostRun:
     controls: dict[str, str] = field(default_factory=dict)  # those that these sections enforce -> severity
     obstacles: list[dict[str, Any]] = field(default_factory=list)
     left: dict[str, str] = field(default_factory=dict)  # section -> why it is as it was
+    state: list[dict[str, str]] = field(default_factory=list)  # what the host observed at the end
     ended: bool = False  # the run did all that it could, and has listed what it left
     failed: str = ""  # the task
     unreachable: bool = False
@@ -100,6 +93,9 @@ class Run:
                 *_actions.begun(host.controls, [] if self.check or "backups" in host.left else host.begun),
             ]:
                 self.causes[name] = [*found, *self.causes.get(name, [])]
+            if host.state:
+                there = self.causes.setdefault(name, [])
+                there += _actions.observed(host.state, there)
 
 
 # -- the next command --------------------------------------------------------------------------------------------------
@@ -303,6 +299,7 @@ def _left(host: HostRun) -> str:
 
 def _active(host: HostRun) -> str:
     kept = {*host.left, *(["backups"] if host.begun else [])}
+    kept |= {one["section"].partition(":")[0] for one in host.state if one["state"] in ("broken", "red", "open")}
     active = [name for name in host.enforces if name in host.sections and name not in kept]
     if not active:
         return ""
@@ -317,9 +314,9 @@ def _open(causes: Sequence[Mapping[str, Any]], room: int, hosts: int) -> list[st
         where = f" [{len(cause['hosts'])} of {hosts} hosts]" if hosts > 1 else ""
         number = f" ({len(cause['controls'])})" if len(cause["controls"]) > 1 else ""
         names = ", ".join(cause["controls"])
-        by_name = {_actions.ROLE: names, _actions.HAND: f"{cause['controls'][0]}: {cause['text']}"}
+        by_name = {_actions.ROLE: names, _actions.HAND: ": ".join([*cause["controls"][:1], cause["text"]])}
         text = by_name.get(cause["kind"], cause["text"])
-        words = f"{cause['severity']:<8} {_LABELS[cause['kind']]}{number}{where}: {text}"
+        words = f"{cause['severity']:<8} {_actions.HEADS[cause['kind']].lower()}{number}{where}: {text}"
         reported.append(_wrapped(words, max(1, min(4, room // len(causes))), "  ", " " * 11))
     shown: list[str] = []
     for done, block in enumerate(reported):

@@ -457,6 +457,7 @@ def test_on_a_host_with_nothing_to_do_only_these_tasks_are_carried_out(runs: dic
         "Configure a database account of Chamilo's own with the privileges it needs",
         "Let the database listen only where its clients are",
         "Keep a copy of the backup key on the controller",
+        "Observe what is so now",
     ]
 
 
@@ -465,6 +466,7 @@ UNPREDICTED = {
     "bare": {
         "Keep a copy of the list of files off the host",
         "Start and enable fail2ban",  # which is not there yet
+        "Observe what is so now",
         "Record on the host where that copy is",
         "Check that what was configured is active",
         "Check that what was configured is active, and that the portal answers",

@@ -57,11 +57,6 @@ _NAMED_SO = re.compile(
 _MADE_BY = re.compile(
     rb"-- (?:MySQL|MariaDB) dump|/\*M!999999|phpMyAdmin SQL Dump|-- Adminer |PostgreSQL database dump"
 )
-# What calls a backup, as far as a job's command shows it; not Debian's copy of its lists of packages, nor ours.
-_OTHERS = (
-    r"(?i)\b(?:mysqldump|mariadb-dump|mydumper|xtrabackup|restic|borg|borgmatic|duplicity|duply|rsnapshot|kopia|tarsnap"
-    r"|bacula-fd|bareos-fd|rclone)\b|(?<!\bdpkg-db-)(?<!chamilo-hardening )backup"
-)
 # Files of users, and of Chamilo and its libraries: no backups, whatever their names.
 _NOT_OURS = ("var/upload", "var/courses", "var/cache", "vendor", "node_modules", ".git")
 
@@ -116,7 +111,7 @@ def database(observer: Observer) -> Finding:
     ours = _ours(observer, "database", "The backup of the database", _DAY, "backup")
     if ours:
         return ours
-    return not_ours(observer, "No backup of the database by the role backups was recorded", _OTHERS)
+    return not_ours(observer, "No backup of the database by the role backups was recorded")
 
 
 def _start(path: str) -> bytes:
@@ -139,7 +134,7 @@ def files(observer: Observer) -> Finding:
     ours = _ours(observer, "files", what, _DAY, "backup")
     if ours:
         return ours
-    return not_ours(observer, "No backup of the uploads, .env and config/ by the role backups was recorded", _OTHERS)
+    return not_ours(observer, "No backup of the uploads, .env and config/ by the role backups was recorded")
 
 
 def _is_store(name: str) -> bool:
@@ -152,7 +147,7 @@ def offsite(observer: Observer) -> Finding:
     ours = _ours(observer, "offsite", what, _DAY, "backup", last=True)
     if ours:
         return ours
-    return not_ours(observer, "No copy on another machine by the role backups was recorded", _OTHERS)
+    return not_ours(observer, "No copy on another machine by the role backups was recorded")
 
 
 @check("backups_encrypted")
@@ -163,7 +158,7 @@ def encrypted(observer: Observer) -> Finding:
         return _compared(observer, ours)
     if ours:
         return failed(f"{ours.evidence} The playbook harden compares them, run where the copy of the key is.")
-    return not_ours(observer, "No encrypted backup by the role backups was recorded", _OTHERS)
+    return not_ours(observer, "No encrypted backup by the role backups was recorded")
 
 
 def _compared(observer: Observer, ours: Finding) -> Finding:

@@ -7,19 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from .._application.database import DatabaseError
 from .._application.declared import SECTIONS
 from .._application.observer import Observer
 from .._brute_force.forecast import BANS, Rules, forecast
-from .._common import files
 from .._common.control import FAIL, NOT_ASSESSED, Finding, checks, observe
-from .._common.errors import HardeningError
-from .._transaction import our_lines
-from .._transaction.memory import SETTINGS, kept
-from .._transaction.store import Store
 
 # Each import registers the checks of its section. One by one, or they would not travel to the host.
 from . import (  # noqa: F401 (they register) pylint: disable=unused-import
@@ -27,6 +22,7 @@ from . import (  # noqa: F401 (they register) pylint: disable=unused-import
     brute_force,
     database,
     headers,
+    host_jobs,
     https,
     monitoring,
     passwords,
@@ -54,15 +50,11 @@ def foretold(observer: Observer, findings: Mapping[str, Finding]) -> dict[str, A
         return {"said": [f"Chamilo's record of logins cannot be read: {problem}"]}
 
 
-def explained(site: str, findings: Mapping[str, Finding]) -> dict[str, Finding]:
+def explained(site: str, findings: Mapping[str, Finding], state: Mapping[str, Any]) -> dict[str, Finding]:
     """The findings; what fails for lines of ours that are gone from a virtual host, reports it."""
-    try:
-        state = Store(files.STATE).peek() if os.geteuid() == 0 else {}
-        lost = our_lines.lost(state) if state else {}
-        messages = [sentence for name, sentences in lost.items() if name.endswith(f":{site}") for sentence in sentences]
-    except (HardeningError, OSError) as problem:
-        messages = [str(problem)]
-    return {control: _explained(control, found, messages) for control, found in findings.items()}
+    sections = state.get("sections", {})
+    lost = [words for name, known in sections.items() if name.endswith(f":{site}") for words in known.get("lost", ())]
+    return {control: _explained(control, found, lost) for control, found in findings.items()}
 
 
 def _explained(control: str, found: Finding, lost: Sequence[str]) -> Finding:
@@ -71,20 +63,20 @@ def _explained(control: str, found: Finding, lost: Sequence[str]) -> Finding:
     return found
 
 
-def active() -> list[str]:
-    """The sections that were enforced here before, by the undo data that they left."""
-    names = [*Store(files.STATE).peek()["records"], *kept(SETTINGS, files.STATE)]
-    return sorted({name.partition(":")[0] for name in names} & set(SECTIONS))
-
-
 @dataclass(frozen=True)
 class Audit:
     """What was observed of one portal, by control, and what follows from it."""
 
     observer: Observer
     findings: Mapping[str, Finding]
-    active: Collection[str] = ()
+    state: Mapping[str, Any] = field(default_factory=dict)  # as `chamilo-hardening status` observed it
     warnings: Collection[str] = ()
+
+    @property
+    def active(self) -> list[str]:
+        """The sections that were enforced here before, by the undo data that they left."""
+        names = [*self.state.get("sections", ()), *self.state.get("settings", ())]
+        return sorted({name.partition(":")[0] for name in names} & set(SECTIONS))
 
     def answer(self) -> dict[str, Any]:
         """As the controller reads it, from the module or from a result that the host delivered.
@@ -99,7 +91,8 @@ class Audit:
             "forecast": foretold(self.observer, self.findings),
             "chamilo_version": self.observer.site.version,
             "names": list(self.observer.site.portal_names),
-            "active": list(self.active),
+            "active": self.active,
+            "state": list(self.state.get("entries", ())),
             "signs": monitoring.left(self.observer) if "monitoring_compromise" in self.findings else [],
         }
 
@@ -108,11 +101,6 @@ def audit(site: str, observer: Observer, sections: Collection[str] = ()) -> Audi
     """Run the checks of these sections, or of all. ``site``: the portal as its files name it."""
     desired = tuple(f"{section}_" for section in sections)
     chosen = {name: function for name, function in checks.items() if not desired or name.startswith(desired)}
-    findings = explained(site, observe(chosen, observer))
-    warnings, left = [], []
-    if os.geteuid() == 0:
-        try:
-            left = active()
-        except (HardeningError, OSError) as problem:
-            warnings.append(str(problem))
-    return Audit(observer, findings, left, warnings)
+    state, problem = host_jobs.state() if os.geteuid() == 0 else ({}, "")
+    findings = explained(site, observe(chosen, observer), state)
+    return Audit(observer, findings, state, [problem] if problem else [])

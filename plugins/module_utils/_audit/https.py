@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from .._application.observer import Endpoint, Observer, Unseen
 from .._common import x509
-from .._common.control import Finding, check, failed, not_applicable, not_assessed, passed, waiting
+from .._common.control import FAIL, Finding, check, failed, not_applicable, not_assessed, passed, waiting
 from .._common.handshakes import ANY_CIPHER, Handshake, handshake, only
 from .._common.http import MOVED, Answer, tls_context
 from .._common.networks import within
@@ -38,6 +38,11 @@ _FORGED = {
     "Forwarded": f"for={VICTIM};host={_FORGED_HOST};proto=https",
 }
 _FORGED_AT = ("/login/", "/")  # Symfony answers the first one with the URL of /login
+_TRIAL = (
+    "The certificate is signed by itself, which is for a trial. Set chamilo_https_certificate to auto or certbot where "
+    "an authority can reach the name, else to files, with chamilo_https_certificate_file and "
+    "chamilo_https_certificate_key_file. Then run harden."
+)
 _NOTHING = "chamilo-hardening-forges-nothing-that-is-kept"  # a cache keeps the answer for this address alone
 _DEEP = f"{MISSING}/deeper/page?first=1&second=a%20b"
 # Mozilla's intermediate set for TLS 1.2 (version 5.7). All else that a client could offer is weaker.
@@ -106,8 +111,9 @@ def certificate(observer: Observer) -> Finding:
         valid = f"valid until {_day(own.not_after)} ({left:.0f} days left)"
         facts = f"{own.described} key, {valid}"
         if trusted.error:
-            self_signed = " It is signed by itself." if own.self_issued else ""
-            return failed(f"{_called(endpoint)}: {trusted.error}. Served: {facts}.{self_signed}")
+            words = f"{_called(endpoint)}: {trusted.error}. Served: {facts}."
+            # Harden made it, or was given it, and leaves it as it is.
+            return Finding(FAIL, f"{words} It is signed by itself.", cause=_TRIAL) if own.self_issued else failed(words)
         if left < DAYS_LEFT:
             return failed(
                 f"{_called(endpoint)}: the certificate is {valid}; less than {DAYS_LEFT} is too late to find out."

@@ -263,8 +263,4 @@ def watch(observer: Observer) -> Finding:
     ours = job_of_ours(observer, OURS, "watch", "The check for a newer release", 26, "daily", lost)
     if ours:
         return replace(ours, evidence=f"{ours.evidence} {known_by(observer)}")
-    return not_ours(
-        observer,
-        "No check for a newer release by the role updates was recorded",
-        r"chamilo:update:check|updates\.chamilo",
-    )
+    return not_ours(observer, "No check for a newer release by the role updates was recorded")

@@ -171,13 +171,18 @@ def _counters(site: Site) -> dict[str, tuple[str, int]] | None:
     return found
 
 
+def known(pattern: str = PORTALS) -> list[str]:
+    """What the role has written down, a file for each portal."""
+    return sorted(glob.glob(pattern))
+
+
 def sites(pattern: str = PORTALS) -> list[Site]:
     """The portals of this host: those the role has written down. Without it the one that can be found."""
     found = []
-    for path in sorted(glob.glob(pattern)):
+    for path in known(pattern):
         with open(path, encoding="utf-8") as file:
-            known = json.load(file)
-        found.append(discover(known["domain"], known["root"]))
+            one = json.load(file)
+        found.append(discover(one["domain"], one["root"]))
     if found:
         return found
     alone = discover(os.uname().nodename)

@@ -111,7 +111,7 @@ def observe(register: Mapping[str, Callable[..., Finding]], subject: Any) -> dic
 def _observed(function: Callable[..., Finding], subject: object) -> Finding:
     try:
         found = function(subject)
-        return Finding(found.status, _legible(found.evidence), _legible(found.waits))
+        return Finding(*map(_legible, (found.status, found.evidence, found.waits, found.cause)))
     except Exception as problem:  # a check that fails is reported as a finding; the others continue
         ours = type(problem).__module__.startswith("ansible_collections.chamilo.")
         words = str(problem) if ours else ": ".join(filter(None, (type(problem).__name__, str(problem))))

@@ -1,37 +1,14 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the host program shows a person: tables, and its commands by what they are for."""
+"""What the host program shows a person of the state of its host."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from .state import STATES, State
 from .undo import KINDS
-
-# Each command that a person needs, by the task. What is in capitals is to be filled in.
-TASKS = (
-    ("See what is active, and what was edited by hand", ("status",)),
-    ("See what the security guide asks for and this host does not meet", ("audit",)),
-    ("Bring back files and lines of the collection that were edited or removed", ("repair",)),
-    ("Undo a section after which the site is not as it was", ("undo SECTION",)),
-    ("Unlock an account, or an address that was banned", ("unlock", "unlock USER", "unlock ADDRESS")),
-    ("Update Chamilo, or leave it as it was", ("update PACKAGE --sha256 SUM", "update --abandon")),
-    ("Update Chamilo through the browser", ("window open --from ADDRESS", "migrate", "window close")),
-    ("Accept the program's files as they are, after an update", ("integrity accept",)),
-    ("Back up now, and test whether it can be restored", ("backup", "drill")),
-    ("Restore the portal, or one file of it", ("restore host", "restore file PATH")),
-    ("Test whether alerts arrive", ("alert --test",)),
-    ("Do the daily work now, or scan uploads", ("daily", "scan")),
-)
-
-
-def by_task() -> str:
-    lines = ["by task:"]
-    for task, commands in TASKS:
-        lines += [f"  {task}", *(f"      chamilo-hardening {command}" for command in commands)]
-    return "\n".join(lines)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -40,23 +17,24 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return ["   ".join([*map(str.ljust, row, widths), row[-1]]).rstrip() for row in (heads, *rows)]
 
 
-def sections(known: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """What ``status`` lists as active, and what is written and without effect."""
-    rows, notes, idle = [], {}, []
-    for name, section in sorted(known["sections"].items()):
-        number = len(section["files"]) - len(section["unused"])
-        below = [f"edited by hand since: {path}" for path in section["edited"] if path not in section["unused"]]
-        below += section["lost"]
-        if number:
+def lines(known: State) -> list[str]:
+    """What ``status`` prints: what is active, then what is not as it should be, each with what ends it."""
+    rows = []
+    for name, section in sorted(known.sections.items()):
+        if number := len(section["files"]) - len(section["unused"]):
             since = section["since"][:16].replace("T", " ") + " UTC"
             rows.append((name, since, f"{number} file{'s' * (number != 1)}"))
-            notes[len(rows)] = below
-        idle += [f"{name}: no virtual host includes {path}" for path in section["unused"]]
     for kind in KINDS:
-        rows += [(name, "", f"{kind.words}: {', '.join(keys)}") for name, keys in known[kind.memory.name].items()]
-    if not rows:
-        return [], idle
-    lines = []
-    for number, line in enumerate(table(("SECTION", "SINCE", "WHAT"), rows)):
-        lines += [line, *(f"  {note}" for note in notes.get(number, ()))]
-    return lines, idle
+        kept = known.kept[kind.memory.name]
+        rows += [(name, "", f"{kind.words}: {', '.join(keys)}") for name, keys in kept.items()]
+    active = [f"  {line}" for line in table(("SECTION", "SINCE", "WHAT"), rows)] if rows else []
+    found = ["", "Active:" if active else "No section is active.", *active]
+    for state in STATES:
+        entries = [one for one in known.entries if one.state == state]
+        found += ["", f"{state.capitalize()}:"] if entries else []
+        for one in entries:
+            about = f"{one.section}: " if one.section else ""
+            found += [f"  {about}{one.why}", f"      {one.next}"]
+    if known.sections or rows:
+        found += ["", "To restore the state before: chamilo-hardening undo SECTION"]
+    return found

@@ -14,16 +14,15 @@ import socket
 import sys
 import syslog
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-from .._application.discovery import discover, unused_drop_ins
-from .._backups import backup, jobs, restore
+from .._application.discovery import discover
+from .._backups import backup
 from .._backups import commands as backups_commands
 from .._backups import portal as backups_portal
 from .._brute_force import unlock_command
 from .._common import alert as common_alert
 from .._common.errors import HardeningError
-from .._common.files import StateError, Tree
+from .._common.files import Tree
 from .._common.locks import Busy
 from .._database import migrate
 from .._https import renewal
@@ -32,11 +31,10 @@ from .._permissions import window as permissions_window
 from .._permissions.open_windows import WindowError
 from .._transaction import our_lines, repair
 from .._transaction.job import Outcome
-from .._transaction.memory import Memory
 from .._transaction.repair import Repairing
 from .._updates import releases
 from .._uploads import antivirus
-from . import audit, display, former_pool, integrity, session, update
+from . import audit, display, former_pool, integrity, session, state, update
 from . import daily as program_daily
 from .session import report as _print
 from .undo import GONE, KINDS
@@ -59,9 +57,10 @@ stays. A file of ours that was edited is copied to /var/lib/chamilo-hardening/ke
 back, and what a service has not loaded is loaded. The next run of the playbook does the same."""
 
 STATUS = """\
-Shows which sections are active, since when, which of their files were edited by hand since, which are not because
-no virtual host includes them, whether a run was interrupted or the web server still has to load something, how
-old the list of vulnerabilities is, and when the feed of releases was last read."""
+Shows which sections are active, and since when; then what is not as it should be, each with the command that ends it:
+files and lines that were changed, a run that was interrupted, backups, restore tests and daily work that failed last,
+what is open, what could not be looked at, accounts and addresses that are locked, and what goes on. It ends with how
+old the list of vulnerabilities is."""
 
 DAILY = """\
 Runs the daily tasks of this host, and sends alerts to chamilo_alert_mail and chamilo_alert_webhook about what an
@@ -91,8 +90,6 @@ def _parser(version: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="chamilo-hardening",
         description=ABOUT,
-        epilog=display.by_task(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"chamilo-hardening {version}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -189,15 +186,14 @@ def _undo(options: argparse.Namespace, engine: Repairing) -> int:
     names = engine.names(options.section)
     others = [(kind, name) for kind in KINDS for name in kind.memory.names(options.section, engine.store.root)]
     if not names and not others:
-        known = status(engine, "")
-        kinds = ("sections", *(kind.memory.name for kind in KINDS))
-        there = ", ".join(sorted({name for kind in kinds for name in known[kind]})) or "none"
+        known = state.observe(engine)
+        there = ", ".join(sorted({*known.sections, *(name for kept in known.kept.values() for name in kept)})) or "none"
         _print(f"Nothing of {options.section} is active here. Active: {there}.", syslog.LOG_ERR)
         return 1
-    restoring = _restores() if options.section.partition(":")[0] == "backups" else []
-    if restoring:
-        _print(f"undo {options.section}: refused. {' '.join(restoring)} Then undo the section.", syslog.LOG_ERR)
-        return 1
+    if options.section.partition(":")[0] == "backups":
+        if restoring := [f"{one.why} {one.next}" for one in state.restores()]:
+            _print(f"undo {options.section}: refused. {' '.join(restoring)} Then undo the section.", syslog.LOG_ERR)
+            return 1
     for warning in renewal.warnings(names):
         _print(warning)
     engine.ensure_undo(names)
@@ -446,103 +442,11 @@ def _entries(done: permissions_window.Done) -> str:
 
 
 def _status(options: argparse.Namespace, engine: Repairing) -> int:
-    known = status(engine, options.version)
+    known = state.observe(engine)
     if options.json:
-        print(json.dumps(known, indent=2, sort_keys=True))
+        print(json.dumps({"version": options.version, **known.to_json()}, indent=2, sort_keys=True))
         return 0
-    print(f"chamilo-hardening {known['version']} on {socket.gethostname()}")
-    if known["running"]:
-        print(f"\nA run is going on: {known['running']}")
-    elif known["interrupted"]:
-        name, since = known["interrupted"]["name"], known["interrupted"]["since"]
-        print(f"\nINTERRUPTED: the run of {name} that began at {since}.")
-        print("Its files are rolled back by a timer, at the next boot, or now by: chamilo-hardening repair")
-    for service in known["pending"]:
-        print(f"\nNOT LOADED: {service} has not read its present files. Try: chamilo-hardening repair")
-    active, idle = display.sections(known)
-    print("\nActive:" if active else "\nNo section is active.")
-    print(*(f"  {line}" for line in active), sep="\n", end="\n" * bool(active))
-    if idle:
-        print("\nNot active:", *(f"  {line}" for line in idle), sep="\n")
-    if any(section["edited"] or section["lost"] for section in known["sections"].values()):
-        print("\nTo have them as they were written: chamilo-hardening repair")
-    for sentence in known["restores"]:
-        print(f"\nRESTORE: {sentence}")
-    for sentence in known["backups"]:
-        print(f"\nBACKUP: {sentence}")
-    for window in known["windows"]:
-        print(f"\nOPEN: {window}. To close it: chamilo-hardening window close")
-    if known["unread"]:
-        print("\nWhat an intruder may have left, not accepted yet (chamilo-hardening integrity lists):")
-        print(*(f"  {site}: {words}" for site, words in known["unread"].items()), sep="\n")
-    if known["updates"]:
-        print("\nUpdates:", *(f"  {domain}: {words}" for domain, words in known["updates"].items()), sep="\n")
-    if active or idle:
-        print("\nTo restore the state before: chamilo-hardening undo SECTION")
+    print(f"chamilo-hardening {options.version} on {socket.gethostname()}", *display.lines(known), sep="\n")
+    if updates := releases.states():
+        print("\nUpdates:", *(f"  {domain}: {words}" for domain, words in updates.items()), sep="\n")
     return 0
-
-
-def status(engine: Repairing, version: str) -> dict[str, Any]:
-    """What ``status --json`` prints. With each of KINDS: the keys that ``undo`` restores."""
-    state = engine.store.peek()
-    sections = {}
-    unused = unused_drop_ins({path for record in state["records"].values() for path in record["files"]})
-    edited, lost = repair.edited(state), our_lines.lost(state)
-    for name, record in state["records"].items():
-        sections[name] = {
-            "since": record["at"],
-            "generation": record["generation"],
-            "files": sorted([*record["files"], *our_lines.of(record)]),
-            "edited": edited[name],
-            "lost": lost[name],
-            "unused": [path for path in sorted(record["files"]) if path in unused],
-        }
-    running = engine.store.holder()
-    interrupted = state["open"] if not running else None
-    return {
-        "version": version,
-        "sections": sections,
-        **{kind.memory.name: _kept(kind.memory, engine) for kind in KINDS},
-        "running": running,
-        "interrupted": {key: interrupted[key] for key in ("name", "since")} if interrupted else None,
-        "pending": sorted(state["pending"]),
-        "restores": _restores(),
-        "backups": _backups(),
-        "unread": monitoring_daily.unread(),
-        "updates": releases.states(),
-        "windows": [window.description() for window in permissions_window.Windows(engine).known()],
-    }
-
-
-def _restores() -> list[str]:
-    """Where restores stand that go on, or were interrupted."""
-    found = []
-    try:
-        for portal in backups_portal.portals():
-            running = jobs.holder(portal)
-            if running.startswith(("restore ", "update ")):
-                found.append(f"Of {portal.domain}, still going on: {running}.")
-            else:
-                found += filter(None, [backups_portal.unfinished(portal)])
-    except backups_portal.BackupError as problem:  # what is damaged hides nothing else
-        _print(str(problem), syslog.LOG_ERR)
-    return found
-
-
-def _backups() -> list[str]:
-    """What of backups is late, or failed when it was last tried; and what restores have left."""
-    try:
-        known = backups_portal.portals()
-        found = [words for portal in known for _title, words in jobs.red(portal)]
-        return [*found, *(line for portal in known for line in restore.kept(portal))]
-    except backups_portal.BackupError:  # reported with the restores
-        return []
-
-
-def _kept(memory: Memory[Any], engine: Repairing) -> dict[str, list[str]]:
-    """One that is damaged hides nothing else."""
-    try:
-        return {name: sorted(memory.keys(one)) for name, one in sorted(memory.recall(engine.store.root).items())}
-    except StateError as problem:
-        _print(str(problem), syslog.LOG_ERR)
-        return {}

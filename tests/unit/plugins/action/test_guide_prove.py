@@ -112,6 +112,14 @@ def test_what_is_not_enforced_fails_nothing(seen, enforced, status):
     assert ActionModule._row(control, Finding(seen, "as it was seen"), enforced)["status"] == status
 
 
+@pytest.mark.parametrize(("status", "enforced"), [(PASS, True), (PASS, False), (FAIL, True)])
+def test_an_attack_that_is_blocked_while_its_control_is_open_is_explained(status, enforced):
+    control = _controls.load().controls[0]
+    row = ActionModule._row(control, Finding(status, "403."), enforced, "It is too old.")
+    explained = row["evidence"] == f"Blocked, but {control.id} is not met: It is too old. The attack: 403."
+    assert row["open"] is explained is (status == PASS and enforced)
+
+
 def test_a_name_is_attacked_only_where_the_word_comes_back(monkeypatch):
     """A host may claim the name of another one."""
 

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.database import Account
@@ -14,8 +12,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.sit
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     checks,
-    failed,
-    not_assessed,
     passed,
 )
 from ansible_collections.chamilo.hardening.plugins.modules import guide_audit_info
@@ -74,26 +70,6 @@ def test_a_check_that_breaks_off_is_not_assessed_and_the_others_go_on(empty, cap
     observed = run(capsys, sections=["headers"])["observed"]
     assert observed["headers_csp"] == {"status": "not_assessed", "evidence": "KeyError: 'lost'."}
     assert set(observed) == {control.id for control in _controls.load().of("headers") if not control.unchecked}
-
-
-def test_what_fails_for_lines_of_ours_that_are_gone_reports_so(empty, capsys, monkeypatch, tmp_path):
-    path = tmp_path / "campus.conf"
-    marked = {str(path): {"file": str(path), "seen": "", "sha256": "", "blocks": ["01234567"]}}
-    record = {"at": "", "generation": "", "files": {}, "marked": marked}
-    (tmp_path / "state.json").write_text(json.dumps({"records": {"https:campus": record}}))
-    monkeypatch.setattr(engine.files, "STATE", str(tmp_path))
-    monkeypatch.setitem(checks, "headers_nosniff", lambda observer: failed("Not sent."))
-    monkeypatch.setitem(checks, "headers_csp", lambda observer: not_assessed("Unseen."))
-
-    def evidence(site):
-        observed = run(capsys, sections=["headers"], site=site)["observed"]
-        return observed["headers_nosniff"]["evidence"], observed["headers_csp"]["evidence"]
-
-    gone = f"{path} is not there any more."
-    assert evidence("campus") == (f"Not sent. {gone}", "Unseen.")
-    assert evidence("school") == ("Not sent.", "Unseen.")
-    (tmp_path / "state.json").write_text("{")
-    assert "state.json is damaged" in evidence("campus")[0]
 
 
 def test_last_week_is_checked_under_bans_that_are_not_active(monkeypatch, capsys):

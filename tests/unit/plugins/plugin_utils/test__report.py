@@ -165,11 +165,11 @@ def test_the_overview_shows_what_became_worse_and_who_gave_no_result() -> None:
     entry = _report.host("one.test", audit(), TABLE)
     entry["changes"] = {"before": "2026-11-23T04:00:00Z", "better": [], "worse": ["headers_csp"]}
     gone = _report.host("two.test", {"unreachable": True, "msg": "no route"}, TABLE)
-    last = {**entry, "generated": "2026-11-20T04:00:00Z"}
-    whole = _report.document([entry, gone], "2026-11-30T04:00:00Z")
-    text = _report.to_html(whole, TABLE)
+    text = _report.to_html(_report.document([entry, gone], "2026-11-30T04:00:00Z"), TABLE)
     assert ">1 worse than on 2026-11-23</small>" in text and ">No result</small>" in text
-    text = _report.to_html(_report.document([entry, gone], "2026-11-30T04:00:00Z", {"two.test": last}), TABLE)
+    earlier = {"generated": "2026-11-20T04:00:00Z", "controls": {"headers_csp": {"status": "pass"}}}
+    gone = _report.host("two.test", {"unreachable": True, "msg": "no route"}, TABLE, earlier=earlier)
+    text = _report.to_html(_report.document([entry, gone], "2026-11-30T04:00:00Z"), TABLE)
     assert ">No new result; the last one is of 2026-11-20, 0 not met</small>" in text
 
 
@@ -192,7 +192,7 @@ def test_what_no_role_will_do_is_not_promised() -> None:
     report = _report.document([host], "2026-11-25T13:45:00Z")
     shown = Page(_report.to_html(report, TABLE)).text
     assert [cause["kind"] for cause in report["hosts"][0]["causes"]] == ["variable", "hand"]
-    assert shown.count("A variable is missing.") == 1 and "chamilo_alert_mail: admin@school.example" in shown
+    assert shown.count("Variable missing.") == 1 and "chamilo_alert_mail: admin@school.example" in shown
     assert "ansible-playbook chamilo.hardening.harden" not in shown
     assert "ran and left it open" in shown and "open since 2026-10-01" in shown
 
@@ -205,8 +205,6 @@ def test_what_changed_since_the_audit_before_is_named() -> None:
     }
     host = _report.host("a.test", audit({"headers_csp": "fail"}), TABLE, {}, before, "2026-11-25T13:45:00Z")
     assert _report.overview(host).endswith("(1 better, 1 worse than on 2026-11-01)")
-    shown = Page(_report.to_html(_report.document([host], "2026-11-25T13:45:00Z"), TABLE)).text
-    assert "Since the audit of 2026-11-01: 1 better, 1 worse (headers_csp)." in shown
 
 
 def test_junit_reports_what_failed_and_what_was_not_seen() -> None:
@@ -318,8 +316,8 @@ def test_the_page_of_a_host_shows_each_status_and_what_to_do() -> None:
         "What an intruder may have left, for a person to read A sign <b>. Evidence of monitoring_compromise.",
         "1 of 6 controls are met. 2 not met 1 not assessed 1 advice 1 waived 1 not applicable 1 met",
         "high Run harden, which enforces it.",
-        "high A variable is missing. Set chamilo_backups_offsite_repository, for example",
-        "high Could not be assessed. Evidence of headers_once.",
+        "high Variable missing. Set chamilo_backups_offsite_repository, for example",
+        "high Not assessed. Evidence of headers_once.",
         "Impact preview: clients of last week that would have been banned A ban would have met no address.",
         "Waivers that have run out A copy is on another machine (backups_offsite): until 2026-11-24, Ada. Why.",
         "HTTPS 1 not met Not met Plain HTTP leads to HTTPS Evidence of https_redirect.",
@@ -338,26 +336,40 @@ def test_the_page_of_a_host_shows_each_status_and_what_to_do() -> None:
 
 def test_the_last_good_result_stands_with_a_host_that_gave_none() -> None:
     table = kept("https_redirect", "updates_os")
-    last = result(table, generated="2026-11-01T13:45:00Z", signs=[])
-    last["summary"] = _controls.summary(last["controls"])
-    gone = _report.host("gone.test", {"unreachable": True, "msg": "Task failed: no route"}, table)
-    text = read(gone, table=table, last={"gone.test": last})
-    assert "Not reached no route All 2 controls count as not assessed. What follows is the last good result" in text
-    assert "of 2026-11-01 at 13:45 UTC. What has changed since is not in it. 0 of 2 controls were met then." in text
+    known = {"https_redirect": {"status": "fail"}, "updates_os": {"status": "pass"}, "gone_since": {"status": "fail"}}
+    earlier = {"generated": "2026-11-01T13:45:00Z", "controls": known}
+    gone = _report.host("gone.test", {"unreachable": True, "msg": "Task failed: no route"}, table, earlier=earlier)
+    assert "controls count as not assessed. The last good result is of 2026-11-01 at 13:45 UTC: 1 met, 1 not met" in (
+        read(gone, table=table)
+    )
 
 
-def test_all_names_of_a_portal_are_shown(tmp_path: Path) -> None:
+def test_all_names_of_a_portal_are_shown() -> None:
     named = audit(names=["campus.test", "www.campus.test", "library.test"])
     assert "Chamilo 2.0.1, known as campus.test, www.campus.test, library.test" in page(named).text
     assert "known as" not in page(audit(names=["campus.test"]), audit()).text
-    file = tmp_path / "report.json"
-    for before, kept in ((named, named["names"]), (audit(), [])):
-        file.write_text(_report.to_json(document(before)))
-        assert _report.last_results(file, ["host0.test"], TABLE)["host0.test"]["names"] == kept
-    old = json.loads(file.read_text())
-    del old["hosts"][0]["names"]  # as release 1.0.0 wrote it
-    file.write_text(json.dumps(old))
-    assert _report.last_results(file, ["host0.test"], TABLE)["host0.test"]["names"] == []
+
+
+def test_the_chart_shows_each_audit_and_what_changed() -> None:
+    """Bars from the ground up: open by severity, then what is met; as many as there were audits."""
+    steps = [
+        {"generated": "2026-11-01T00:00:00Z", "met": 1, "open": {"high": 2, "low": 1}, "better": [], "worse": []},
+        {"generated": "2026-11-02T00:00:00Z", "met": 3, "open": {"low": 1}, "better": ["https_hsts"], "worse": []},
+    ]
+    hosts = [_report.host(f"host{number}.test", audit(), TABLE) for number in range(2)]
+    report = _report.document(hosts, GENERATED, {"host0.test": steps})
+    shown = Page(_report.to_html(report, TABLE))
+    bars = [
+        tuple(attributes[name] for name in ("class", "x", "y", "height"))
+        for tag, attributes in shown.tags
+        if tag == "rect"
+    ]
+    (first, second) = bars[:5], bars[5:]
+    assert first == second, "its row in the overview has the same"
+    assert first[:3] == [("high", "0", "50.0", "50.0"), ("low", "0", "25.0", "25.0"), ("met", "0", "0.0", "25.0")]
+    assert first[3:] == [("low", "10", "75.0", "25.0"), ("met", "10", "0.0", "75.0")]
+    assert "2026-11-02: 1 better (https_hsts), 0 worse" in shown.text
+    assert "2026-11-01: 1 met, 2 high, 1 low" in shown.text
 
 
 def links(html: str) -> set[str]:

@@ -95,26 +95,11 @@ def host(tmp_path, monkeypatch):
 CHECKS = (backups.database, backups.files, backups.offsite, backups.encrypted, backups.restore_tested)
 
 
-# Jobs that are named like backups, and those that are not.
-OTHERS = (
-    ("mariadb-dump --single-transaction chamilo > /backup/chamilo.sql", True),
-    ("restic -r rest:https://school:hunter2@vault.test/ backup /", True),
-    ("root /usr/local/bin/nightly-backup.sh", True),
-    ("/usr/libexec/dpkg/dpkg-db-backup", False),
-    ("root chamilo-hardening backup --quiet --site campus", False),
-    ("/usr/local/sbin/chamilo-hardening daily", False),
-)
-
-
-@pytest.mark.parametrize(("command", "other"), OTHERS)
-def test_backups_of_another_program_are_listed_for_a_person_and_never_green(host, command, other):
-    host.jobs = (Job("school.timer", command),)
-    words = "school.timer may do that, which is not assessed here"
-    found = observe({check.__name__: check for check in CHECKS[:4]}, host.inspect())
-    assert {finding.status for finding in found.values()} == {"not_assessed" if other else "fail"}
-    assert {words in finding.evidence for finding in found.values()} == {other}
-    assert "hunter2" not in str(found)
-    assert backups.restore_tested(host.inspect()).status == "fail"
+def test_backups_of_another_program_are_no_proof(host):
+    host.jobs = (Job("school.timer", "restic -r rest:https://school:hunter2@vault.test/ backup /"),)
+    found = observe({check.__name__: check for check in CHECKS}, host.inspect())
+    assert {finding.status for finding in found.values()} == {"fail"} and "hunter2" not in str(found)
+    assert "waive this control" in found["database"].evidence
 
 
 def test_the_first_backup_is_waited_for_while_it_goes_on(host, tmp_path):

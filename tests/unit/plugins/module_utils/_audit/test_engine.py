@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.observer import Observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import checks, failed
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import checks, failed, passed
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
 
 LOOK = Observer(Site("campus.test", portal_names=("campus.test",)), {})
@@ -30,21 +32,40 @@ def test_what_an_intruder_may_have_left_is_listed_where_section_monitoring_is_au
     assert engine.Audit(LOOK, {"monitoring_auth": failed("x")}).answer()["signs"] == []
 
 
-def test_damaged_undo_data_is_a_warning_and_the_audit_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    def damaged() -> list[str]:
-        raise StateError("state.json is damaged.")
+@pytest.mark.parametrize(("user", "there"), [(0, True), (0, False), (1000, True)])
+def test_what_the_host_program_observes_is_in_the_answer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, user: int, there: bool
+) -> None:
+    """Root alone can ask it, and a host that was never hardened has none."""
+    entry = {"state": "red", "section": "backups", "why": "No backup.", "next": "chamilo-hardening backup"}
+    printed = {"sections": {"headers:campus": {}}, "settings": {"passwords": []}, "entries": [entry]}
+    program = tmp_path / "program"
+    if there:
+        program.write_text(f"#!/bin/sh\necho '{json.dumps(printed)}'")
+        program.chmod(0o755)
+    monkeypatch.setattr(engine.host_jobs, "PROGRAM", str(program))
+    monkeypatch.setattr(engine.os, "geteuid", lambda: user)
+    answer = engine.audit("campus", LOOK, ["headers"]).answer()
+    asked = there and not user
+    assert answer["state"] == ([entry] if asked else [])
+    assert answer["active"] == (["headers", "passwords"] if asked else [])
 
+
+def test_a_program_that_fails_is_a_warning_and_the_audit_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "program").write_text("#!/bin/sh\necho state.json is damaged; exit 1")
+    (tmp_path / "program").chmod(0o755)
+    monkeypatch.setattr(engine.host_jobs, "PROGRAM", str(tmp_path / "program"))
     monkeypatch.setattr(engine.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(engine, "active", damaged)
     monkeypatch.setitem(checks, "headers_csp", lambda _observer: failed("Not sent."))
     audit = engine.audit("campus", LOOK, ["headers"])
-    assert audit.warnings == ["state.json is damaged."] and audit.findings["headers_csp"].status == "fail"
+    assert audit.warnings == ["chamilo-hardening status ended with 1: state.json is damaged"]
+    assert audit.findings["headers_csp"].status == "fail"
 
 
-def test_what_other_accounts_than_root_cannot_know_is_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(engine, "active", lambda: asked.append("active") or ["headers"])
-    for user, left in ((1000, []), (0, ["headers"])):
-        monkeypatch.setattr(engine.os, "geteuid", lambda user=user: user)
-        audit = engine.audit("campus", LOOK, ["headers"])
-        assert (audit.active, audit.warnings, len(asked)) == (left, [], len(left))
+def test_lines_that_are_gone_are_reported_where_they_are_missed() -> None:
+    state = {"sections": {"https:campus": {"lost": ["Lines are gone."]}, "https:shop": {"lost": ["Of another."]}}}
+    made = {"database_bind": failed("It listens."), "https_hsts": failed("Not sent."), "headers_csp": passed("Sent.")}
+    found = engine.explained("campus", made, state)
+    assert [one.evidence for one in found.values()] == ["It listens.", "Not sent. Lines are gone.", "Sent."]

@@ -454,7 +454,7 @@ def test_the_commands(desk, capsys):
 
     output = typed("window", "open", "--yes", "--minutes", "1")
     assert "is open (upgrade) until" in output and "No backup was taken" in output
-    assert "OPEN: " in typed("status")
+    assert "\nOpen:\n" in typed("status")
     assert typed("window", "close", "--due") == ""
     host.now += 60
     assert "is as the guide wants it again" in typed("window", "close", "--due")

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -19,173 +18,20 @@ from typing import Any, cast
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks import Busy
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import Found
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import Done, Window, WindowError
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main as program_main
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.main import main
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.job import Outcome
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.repair import Repairing
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import Listen, VirtualHost
-
-
-class Desk:
-    """A host with an engine, and an administrator who types commands."""
-
-    def __init__(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.root = root
-        self.capsys = capsys
-        self.reload = 0
-        self.timer = 0
-        self.timers = 0
-        (root / "etc").mkdir()
-        (root / "etc/a.conf").write_text("old")
-
-    def run(self, argv: Any, _seconds: float) -> tuple[int, str]:
-        if argv[0] == "systemd-run":
-            self.timers += 1
-            return self.timer, ""
-        return (self.reload, "") if "reload" in argv else (0, "active" if "is-active" in argv else "")
-
-    def engine(self) -> Repairing:
-        return Repairing(str(self.root / "state"), Machine(self.run, systemd=True, program=sys.executable))
-
-    def harden(self, name: str = "headers", path: str = "etc/a.conf", text: str = "") -> None:
-        me = {"owner": str(os.geteuid()), "group": str(os.getegid())}
-        files = [{"path": str(self.root / path), "content": text or f"by {name}", **me}]
-        self.engine().apply(plan({"name": name, "files": files, "load": {"service": "web"}}), Outcome())
-
-    def type(self, *words: str) -> tuple[int, str, str]:
-        code = main(words, "1.2.3", self.engine())
-        output = self.capsys.readouterr()
-        return code, output.out, output.err
-
-    def text(self, path: str = "etc/a.conf") -> str:
-        return (self.root / path).read_text()
-
-
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    lines: list[str] = []
-    monkeypatch.setattr(program_main.syslog, "syslog", lambda *words: lines.append(words[-1]))
-    return lines
-
-
-@pytest.fixture
-def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], log: list[str]) -> Desk:
-    return Desk(tmp_path, capsys)
-
-
-def test_nothing_is_active_on_a_new_host(desk: Desk) -> None:
-    code, out, err = desk.type("status")
-    assert code == 0 and err == ""
-    assert out.startswith("chamilo-hardening 1.2.3 on ") and "No section is active." in out
-    assert not (desk.root / "state").exists()
-
-
-def test_status_shows_sections_and_edited_files(desk: Desk) -> None:
-    desk.harden()
-    (desk.root / "etc/a.conf").write_text("edited")
-    _code, out, _err = desk.type("status")
-    assert re.search(r"^  headers +\d{4}-\d\d-\d\d \d\d:\d\d UTC   1 file$", out, re.MULTILINE)
-    assert f"edited by hand since: {desk.root}/etc/a.conf" in out
-    known = json.loads(desk.type("status", "--json")[1])
-    assert known["sections"]["headers"]["generation"] not in out
-    assert known["sections"]["headers"]["edited"] == [f"{desk.root}/etc/a.conf"]
-    assert (known["version"], known["interrupted"], known["pending"], known["running"]) == ("1.2.3", None, [], "")
-
-
-def test_lines_of_ours_that_are_gone_are_shown_and_undo_removes_the_others(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = desk.root / "etc/a.conf"
-    path.write_text("old\n")
-    digest = hashlib.sha256(b"old\n").hexdigest()
-    marks = [{"at": 0, "lines": ["one"]}, {"at": 4, "lines": ["two"]}]
-    desired = {"name": "https:campus", "files": [{"path": str(path), "marks": marks, "digest": digest}]}
-    desk.engine().apply(plan(desired), Outcome())
-    assert "\n  https:campus   20" in desk.type("status")[1] and "gone" not in desk.type("status")[1]
-    path.write_text(path.read_text().partition("old")[0] + "old\n# mine\n")
-    lost = f"{path}: lines of https:campus are gone, in 1 of 2 places."
-    assert f"\n    {lost}\n" in desk.type("status")[1]
-    section = json.loads(desk.type("status", "--json")[1])["sections"]["https:campus"]
-    assert section["lost"] == [lost] and section["files"] == [str(path)] and section["edited"] == []
-    monkeypatch.setattr(program_main.sys.stdin, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr("builtins.input", lambda _question: "y")
-    out = desk.type("undo", "https")[1]
-    assert f"From these only the lines of this collection go:\n  {path}\n" in out and "go back" not in out
-    assert path.read_text() == "old\n# mine\n"
-
-
-def test_status_lists_nothing_as_active_that_is_not(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.harden("headers")
-    unused = f"{desk.root}/etc/a.conf"
-    monkeypatch.setattr(program_main, "unused_drop_ins", lambda _paths: {unused})
-    out = desk.type("status")[1]
-    active, _heading, idle = out.partition("Not active:")
-    assert "No section is active." in active and "headers" not in active
-    assert f"  headers: no virtual host includes {unused}\n" in idle
-    assert "undo SECTION" in idle
-
-
-def test_status_shows_sections_of_which_there_are_settings_alone(desk: Desk) -> None:
-    state = desk.root / "state"
-    state.mkdir()
-    kept = {"check_password": {"rows": [], "overrides": {}, "ours": "true"}}
-    memory = {"root": "/var/www/chamilo", "settings": kept}
-    (state / "settings.json").write_text(json.dumps({"passwords:campus": memory}))
-    out = desk.type("status")[1]
-    assert (
-        re.search(r"^  passwords:campus +settings of Chamilo: check_password$", out, re.MULTILINE)
-        and "No section" not in out
-    )
-    assert "Active: passwords:campus." in desk.type("undo", "headers", "--yes")[2]
-    (state / "settings.json").write_text("{")
-    code, out, err = desk.type("status")
-    assert code == 0 and "settings.json is damaged" in err and "No section is active." in out
-
-
-def test_a_file_two_sections_touch_is_compared_with_the_later_one(desk: Desk) -> None:
-    desk.harden("https")
-    desk.harden("headers")
-    sections = json.loads(desk.type("status", "--json")[1])["sections"]
-    assert sections["https"]["edited"] == sections["headers"]["edited"] == []
-
-
-def test_status_reports_a_running_run_from_an_interrupted_one(desk: Desk) -> None:
-    desk.harden()
-    store = desk.engine().store
-    journal = {"name": "https", "since": "2026-11-25T00:00:00Z", "entries": []}
-    with store.lock("https", 0):
-        store.commit({**store.peek(), "open": journal, "pending": {"web": {}}})
-        assert "A run is going on: https (process " in desk.type("status")[1]
-    out = desk.type("status")[1]
-    assert "INTERRUPTED: the run of https that began at 2026-11-25T00:00:00Z." in out
-    assert "NOT LOADED: web has not read its present files." in out
-
-
-def test_status_shows_a_restore_that_is_not_finished(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    portal = Portal("campus", "campus.test", "/x")
-    monkeypatch.setattr(backups_portal, "portals", lambda: [portal])
-    monkeypatch.setattr(common_files, "STATE", str(desk.root / "state"))
-    with jobs.alone(portal, "restore"):
-        assert "RESTORE: Of campus.test, still going on: restore (process " in desk.type("status")[1]
-    (desk.root / "state" / "backups" / "campus.restoring.json").write_text('{"phase": "staged", "part": "database"}')
-    assert "RESTORE: The restore (database of campus.test) is not finished." in desk.type("status")[1]
-    (restore,) = json.loads(desk.type("status", "--json")[1])["restores"]
-    assert "Roll back: chamilo-hardening restore --abandon --site campus" in restore
-    (desk.root / "state" / "backups" / "campus.restoring.json").write_text("{")
-    code, out, err = desk.type("status")
-    assert code == 0 and "restoring.json cannot be read" in err and "No section is active" in out
+from tests.unit.plugins.module_utils._program.conftest import Desk
 
 
 def test_what_it_reports_harms_no_terminal(desk: Desk) -> None:
@@ -294,7 +140,7 @@ def test_undo_that_fails_reports_why(desk: Desk, log: list[str]) -> None:
 def test_repair_brings_back_what_status_shows_as_edited(desk: Desk) -> None:
     desk.harden()
     (desk.root / "etc/a.conf").write_text("edited")
-    assert "To have them as they were written: chamilo-hardening repair" in desk.type("status")[1]
+    assert "chamilo-hardening repair" in desk.type("status")[1]
     code, out, _err = desk.type("repair")
     assert code == 0 and desk.text() == "by headers" and "As headers wrote them again: " in out
     assert desk.type("repair")[1] == "repair: nothing to do. All files are as they were written.\n"
@@ -545,11 +391,3 @@ def test_undo_warns_before_and_reports_what_cannot_come_back(desk: Desk, monkeyp
     lines = out.splitlines()
     assert code == 0 and lines[0] == "headers:campus: renewal ends."
     assert lines[-1] == "undo headers:campus: Old secrets are gone."
-
-
-def test_status_names_lists_that_wait_for_a_person(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(common_files, "STATE", str(desk.root))
-    known = {"campus": {"at": 0.0, "lines": ["Crontab: x", "At job: y"]}, "shop": {"at": 0.0, "lines": []}}
-    (desk.root / "left_behind.json").write_text(json.dumps(known))
-    _code, out, _err = desk.type("status")
-    assert "integrity lists):\n  campus: 2 lines, as listed on 1970-01-01\n" in out and "shop" not in out

@@ -17,7 +17,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dat
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.undo_data import UndoData
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
-from ansible_collections.chamilo.hardening.plugins.module_utils._program import main, undo
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import undo
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.undo import KINDS
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import apply, undo_data
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
@@ -69,14 +69,6 @@ def test_each_kind_reads_what_the_first_release_wrote(state: str) -> None:
     accounts = UndoData(f"{state}/database-campus.json", lambda _step: None)
     accounts.load()
     assert accounts.known == OLD["database-campus.json"]
-
-
-def test_status_shows_them(state: str) -> None:
-    known = main.status(Engine(state), "")
-    assert {kind.memory.name: known[kind.memory.name] for kind in KINDS} == {
-        "settings": {"passwords:campus": ["security.check_password"]},
-        "environment": {"https:campus": ["TRUSTED_PROXIES"]},
-    }
 
 
 def test_undo_of_settings_finds_the_portal_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
