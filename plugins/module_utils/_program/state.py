@@ -130,10 +130,9 @@ def restores() -> Iterator[Entry]:
 def _backups() -> Iterator[Entry]:
     """What of them is late or failed, and what restores have left."""
     for portal in backups_portal.portals():
-        for title, words in jobs.red(portal):
-            command = f"chamilo-hardening {'drill' if 'restore test' in title else 'backup'} --site {portal.site}"
-            waits = title == "The first one goes on"
-            yield Entry(WAITING if waits else RED, "backups", words, _STATUS if waits else command)
+        for job, words in jobs.red(portal):
+            command = f"chamilo-hardening {job} --site {portal.site}" if job else _STATUS
+            yield Entry(RED if job else WAITING, "backups", words, command)
         for words in restore.kept(portal):
             why, _colon, command = words.partition(" When all is well: ")
             yield Entry(WAITING, "backups", why, command or _STATUS)
