@@ -120,7 +120,7 @@ class Reading:
         self.tail = (self.tail + part)[-500:]
         text = self._rest + part
         end = text.rfind(b"\n") + 1
-        self._tables += [name.decode(errors="replace") for name in _TABLE.findall(text[:end])]
+        self._tables += [name.decode(errors="replace").replace("``", "`") for name in _TABLE.findall(text[:end])]
         # Of a line that is not whole only its beginning matters.
         self._rest = text[end:][:300]
 

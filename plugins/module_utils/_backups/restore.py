@@ -269,9 +269,7 @@ class Staging(Exchange):
             self._load()
         if self.journal["database"]["run"] != self.pair.run:
             self.older["the database"] = self.journal["database"]["run"]
-        if restore_tables.rows(
-            self.portal, f"SHOW DATABASES WHERE `Database` = {restore_tables.text(self.portal.name)}"
-        ):
+        if self.portal.name in restore_tables.databases(self.portal):
             self._keep_objects()
 
     def _load(self) -> None:
@@ -455,7 +453,7 @@ def _before(portal: Portal) -> tuple[list[str], list[str]]:
         directories += [f"{directory}/{one}" for one in sorted(names) if aside.fullmatch(one)]
     databases = []
     if portal.name and restore_tables.may_restore(portal):
-        known = restore_tables.rows(portal, "SHOW DATABASES")
+        known = restore_tables.databases(portal)
         databases = [one for one in known if re.fullmatch(f"{re.escape(portal.name[:40])}_{_ASIDE}", one)]
     return directories, databases
 

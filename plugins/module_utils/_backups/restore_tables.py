@@ -29,12 +29,13 @@ from .portal import BackupError, Portal
 # What cannot be moved with a table, as statements: what comes, and what was there.
 COMING, GOING = "coming.sql", "views-and-programs.sql"
 _OBJECTS = """
-SELECT 'VIEW', TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA = {0}
+SELECT HEX(CONCAT_WS(CHAR(0), kind, name)) FROM (
+SELECT 'VIEW' AS kind, TABLE_NAME AS name FROM information_schema.VIEWS WHERE TABLE_SCHEMA = {0}
 UNION ALL SELECT 'TRIGGER', TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = {0}
 UNION ALL SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = {0}
-UNION ALL SELECT 'EVENT', EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = {0}"""
+UNION ALL SELECT 'EVENT', EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = {0}) AS found"""
 _POINTING = """
-SELECT TABLE_NAME, CONSTRAINT_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS
+SELECT HEX(CONCAT_WS(CHAR(0), TABLE_NAME, CONSTRAINT_NAME)) FROM information_schema.REFERENTIAL_CONSTRAINTS
 WHERE CONSTRAINT_SCHEMA = {0} AND UNIQUE_CONSTRAINT_SCHEMA = {1}"""
 # Newer clients would print the statement that failed, with the passwords and rows in it. Older ones do not know this.
 DISCREET = "--loose-skip-print-query-on-error"
@@ -91,7 +92,7 @@ def lost(problem: Exception) -> bool:
 
 def _cut(portal: Portal, old: str, live: str) -> list[str]:
     """Have no table that was moved aside point to the tables in use: it would go on refusing or following deletions."""
-    pointing = [line.split("\t", 1) for line in rows(portal, _POINTING.format(text(old), text(live)))]
+    pointing = [names.split("\0", 1) for names in rows(portal, _POINTING.format(text(old), text(live)))]
     for table, name in pointing:
         execute(portal, f"ALTER TABLE {quoted(old)}.{quoted(table)} DROP FOREIGN KEY {quoted(name)}")
     if not pointing:
@@ -117,7 +118,7 @@ def recreate_account(portal: Portal) -> list[str]:
     user, password = known.get("DATABASE_USER"), known.secret("DATABASE_PASSWORD")
     if not user or user == "root":
         return []
-    if rows(portal, f"SELECT 1 FROM mysql.user WHERE User = {text(user)} LIMIT 1"):
+    if rows(portal, f"SELECT HEX(User) FROM mysql.user WHERE User = {text(user)} LIMIT 1"):
         # A backup from before the section database moved the portal to an account of its own names the one before.
         login = portal_database.Account(user, password, portal.host, portal.port, portal.socket)
         try:
@@ -133,6 +134,10 @@ def recreate_account(portal: Portal) -> list[str]:
             f"GRANT {_RIGHTS} ON {quoted(portal.name).replace('_', chr(92) + '_')}.* TO {account}",
         )
     return [f"The database account {user} was made anew."]
+
+
+def databases(portal: Portal) -> list[str]:
+    return rows(portal, "SELECT HEX(SCHEMA_NAME) FROM information_schema.SCHEMATA")
 
 
 def new_database(portal: Portal) -> str:
@@ -201,25 +206,27 @@ def complaint(words: bytes) -> str:
 
 
 def rows(portal: Portal, sql: str) -> list[str]:
-    return execute(portal, sql).splitlines()
+    """The only column, of names as HEX() writes them: one may contain what ends a line."""
+    return [bytes.fromhex(line).decode() for line in execute(portal, sql).splitlines()]
 
 
 def tables(portal: Portal, database: str) -> Sequence[str]:
     """All that can be moved to another database."""
     where = f"TABLE_SCHEMA = {text(database)} AND TABLE_TYPE <> 'VIEW'"
-    return sorted(rows(portal, f"SELECT TABLE_NAME FROM information_schema.TABLES WHERE {where}"))
+    return sorted(rows(portal, f"SELECT HEX(TABLE_NAME) FROM information_schema.TABLES WHERE {where}"))
 
 
 def drops(portal: Portal, database: str, only: str = "") -> str:
     """The statements that remove what cannot be moved."""
-    found = [line.split("\t", 1) for line in rows(portal, _OBJECTS.format(text(database)))]
+    found = [names.split("\0", 1) for names in rows(portal, _OBJECTS.format(text(database)))]
     drops = [f"DROP {kind} IF EXISTS {quoted(database)}.{quoted(name)}" for kind, name in found if only in ("", kind)]
     return "; ".join(drops) or "DO 0"
 
 
 def write_objects(portal: Portal, database: str, path: str, *more: str) -> None:
     """The statements that make anew what cannot be moved."""
-    views = rows(portal, f"SELECT TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA = {text(database)}")
+    where = f"TABLE_SCHEMA = {text(database)}"
+    views = rows(portal, f"SELECT HEX(TABLE_NAME) FROM information_schema.VIEWS WHERE {where}")
     options = ["--default-character-set=utf8mb4", "--single-transaction", "--no-data", *more]
     dump = [backups_dump.program(), *client_options(portal), *options]
     with open(path, "wb") as output:

@@ -11,12 +11,10 @@ that owns nothing else, without a network (sandbox.py). The portal in use is onl
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import functools
 import json
 import os
-import subprocess
 import tempfile
 import time
 from dataclasses import replace
@@ -33,7 +31,6 @@ _READ_ALL = 2 << 30  # a repository of this size is read whole each time, a larg
 _BASE = 300 << 20  # a database server without data, and the cache of the application
 _EVERY, _PATIENCE = ".drills", 6 * 3600.0  # the name of their lock; seconds for the restore test of another portal
 _BULK = ("var/upload", "var/courses", "var/log")  # what lies there is read, and does not come back
-_TLS = "config/packages/prod/zz_chamilo_hardening_database.yaml"  # of the section database
 
 
 def restore_test(portal: Portal) -> list[str]:
@@ -79,12 +76,8 @@ class _RestoreTest:
         try:
             tables = self._fetch_dump(pair, scratch)
             self._fetch_files(pair, scratch)
-            root = f"{scratch}/files{self.saved}"
-            tls = os.path.realpath(f"{root}/{_TLS}")
-            if tls.startswith(f"{scratch}/") and os.path.exists(tls):  # its database here speaks none
-                os.unlink(tls)
             sandbox.hand_over(scratch)
-            sandbox.prove(self.portal, root, f"{scratch}/database.sql", tables)
+            sandbox.prove(self.portal, scratch, self._places(pair, f"{scratch}/files"), tables)
             self.lines.append(f"its database came back with {len(tables)} tables;")
             self.lines.append("the restored portal started and showed its login page.")
         finally:
@@ -102,11 +95,7 @@ class _RestoreTest:
     def bulk(self) -> list[str]:
         saved = [f"{self.saved}/{name}" for name in _BULK]
         used = [f"{self.portal.directory}/{name}" for name in _BULK]
-        directories = {*saved, *used, *map(os.path.realpath, used)}
-        for link, target in saved_files.links(self.portal):  # some lead to another disk, and from there to the next
-            if target and any(link.startswith(f"{directory}/") for directory in directories):
-                directories.add(target)
-        return sorted(directories)
+        return sorted({*saved, *used, *map(os.path.realpath, used)})
 
     def _newest(self) -> Pair:
         """The newest pair, if it is what this host sent last."""
@@ -189,21 +178,9 @@ class _RestoreTest:
             raise BackupError(f"The backup in {self.place.shown} cannot be read whole: {first_of(damaged, 3)}.")
         if unread:
             self.lines.append("files whose paths are too long did not come back;")
-        self._turn_links(target)
 
-    def _turn_links(self, tree: str) -> None:
-        """Have links lead to what came back. Else the restored portal would go by, or change, what is in use."""
-        found = ["find", tree, "-type", "l", "-lname", "/*", "-print0"]
-        links = subprocess.run(found, stdout=subprocess.PIPE, env=restic.environment(), check=True).stdout
-        for link in filter(None, links.split(b"\0")):
-            with contextlib.suppress(OSError):  # too deep to be named
-                self._turn_link(tree, os.fsdecode(link))
-
-    def _turn_link(self, tree: str, path: str) -> None:
-        used = self.portal.directory
-        leads = os.path.realpath(os.readlink(path))
-        if f"{leads}/".startswith(f"{used}/"):
-            leads = self.saved + leads.removeprefix(used)
-        if os.path.lexists(tree + leads):
-            os.unlink(path)
-            os.symlink(tree + leads, path)
+    def _places(self, pair: Pair, fetched: str) -> dict[str, str]:
+        """Where what came back is to lie, and where it is: the restored portal goes by nothing that is in use."""
+        saved = {path: f"{fetched}{path}" for path in pair.files.paths if path != self.saved and os.path.isdir(path)}
+        saved |= {path: f"{fetched}{self.saved}" for path in (self.portal.directory, self.saved) if os.path.isdir(path)}
+        return {place: source for place, source in saved.items() if os.path.isdir(source)}

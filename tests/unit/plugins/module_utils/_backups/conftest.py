@@ -78,7 +78,7 @@ class Server:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.messages: list[str] = []
         self.tables = {"chamilo_restoring": ["course", "user"], "chamilo": ["user"]}
-        self.objects = {"chamilo": ["TRIGGER\ttrimmed", "VIEW\tactive"]}
+        self.objects = {"chamilo": ["TRIGGER\0trimmed", "VIEW\0active"]}
         self.pointing = ""
         self.refuses, self.words = "", "refused"
         monkeypatch.setattr(restore_tables, "tables", lambda _portal, name: self.tables.get(name, []))
@@ -86,9 +86,10 @@ class Server:
 
     def sql(self, _portal: Portal, sql: str, database: str = "", source: IO[bytes] | None = None) -> str:
         if "REFERENTIAL_CONSTRAINTS" in sql:
-            return self.pointing
-        if sql.startswith("\nSELECT 'VIEW'"):
-            return "\n".join(next((found for name, found in self.objects.items() if f"'{name}'" in sql), []))
+            return self.pointing.encode().hex()
+        if "information_schema.EVENTS" in sql:
+            found = next((found for name, found in self.objects.items() if f"'{name}'" in sql), [])
+            return "\n".join(one.encode().hex() for one in found)
         self.messages.append(source.read().decode() if source else sql)
         if self.refuses and self.refuses in self.messages[-1]:
             raise BackupError(self.words)

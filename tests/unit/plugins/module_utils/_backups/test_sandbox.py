@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pwd
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,18 +18,20 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import sandbox
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 
-REFUSED = "echo 'urllib.error.URLError: <urlopen error [Errno 111] Connection refused>'; exit 1"
-PORTAL = Portal("campus", "campus.test", "/x", php="8.4")
+PORTAL = Portal("campus", "campus.test", "/x", php="8.4", name="cam`pus")
+PAGE = '<input type="password">'
 
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
-    """Makes programs. systemd-run runs what it is given, at once and with what is given for its environment."""
+    """Makes programs. systemd-run runs what it is given, at once and with what is given for its environment.
+
+    A restore test succeeds with those that are there.
+    """
     directory = tmp_path / "bin"
     directory.mkdir()
     monkeypatch.setenv("PATH", f"{directory}:{os.environ['PATH']}")
     monkeypatch.setattr(sandbox.restic, "environment", lambda: {"PATH": os.environ["PATH"]})
-    monkeypatch.setattr(sandbox, "UID", os.geteuid())
     monkeypatch.setattr(sandbox, "_BECOME", ())
 
     def make(name: str, script: str) -> None:
@@ -36,25 +39,36 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, 
         (directory / name).chmod(0o755)
 
     given = '--setenv=*) export "${1#--setenv=}";; --property=WorkingDirectory=*) cd "${1#*Directory=}";;'
-    make("systemd-run", f'while [ "$1" != -- ]; do case "$1" in {given} esac; shift; done; shift; "$@"')
-    make("readlink", "echo 'net:[1]'; echo 'mnt:[2]'")  # of what is shut off
-    make("systemctl", "exit 0")
-    make("journalctl", f"printf %s {'x' * 400}its-last-words")
+    runs = 'shift; "$1" "$2" "$(echo "$3" | sed "s/[$][$]/$/g")"'
+    make("systemd-run", f'while [ "$1" != -- ]; do case "$1" in {given} esac; shift; done; {runs}')
+    make("readlink", "echo 'net:[1]'")  # of what is shut off
+    make("mariadb-install-db", "exit 0")
+    make("mariadbd", f'echo "$*" >{tmp_path}/called; sleep 1')
+    answers = f"*HEX*) echo 75736572; echo 61E280A862;; *--database*) cat >{tmp_path}/loaded;;"
+    make("mariadb", f'echo "$*" >>{tmp_path}/asked; case "$*" in {answers} esac')
+    make("php8.4", "echo its-last-words; sleep 1")
+    make("python", "exit 0")
+    monkeypatch.setattr(sandbox.sys, "executable", "python")
+    (tmp_path / "database.sql").write_text("CREATE TABLE user")
     return make
 
 
+def prove(tmp_path: Path, *more: str) -> None:
+    sandbox.prove(PORTAL, str(tmp_path), {"/x": f"{tmp_path}/files/x"}, ["user", "a\u2028b", *more])
+
+
 def test_what_runs_in_a_restore_test_has_neither_privileges_nor_a_network() -> None:
-    command = sandbox.confined("/scratch", ["php", "a$b"], "--wait", directory="/scratch/files")
+    command = sandbox.confined("/scratch", {"/srv/x": "/scratch/files/srv/x"}, {"NAME": "a$b"})
     properties = {word.partition("=")[2] for word in command if word.startswith("--property=")}
     assert {
         "PrivateNetwork=yes",
         "ProtectSystem=strict",
         "NoNewPrivileges=yes",
         'BindPaths="/scratch":"/scratch"',
+        'BindPaths="/scratch/files/srv/x":"/srv/x"',
     } <= properties
-    assert "WorkingDirectory=/scratch/files" in properties and "--wait" in command
     become = ["setpriv", "--reuid=65300", "--regid=65300", "--clear-groups", "--inh-caps=-all", "--"]
-    assert command[command.index("--") + 1 :] == [*become, "php", "a$$b"]
+    assert command[command.index("--") + 1 :][: len(become)] == become and "--setenv=NAME=a$b" in command
 
 
 def test_the_account_of_the_restore_test_can_read_what_only_root_could(
@@ -85,96 +99,78 @@ def test_an_account_that_has_the_number_of_restore_tests_is_named(monkeypatch: p
         sandbox.hand_over("/nowhere")
 
 
-def test_no_message_contains_the_statement_that_failed(programs: Callable[[str, str], None], tmp_path: Path) -> None:
-    """It would be mailed."""
-    programs(
-        "mariadb",
-        'echo "$*" >&2; printf "%s\\n" -------------- "INSERT INTO user VALUES (1)" -------------- "" '
-        '"ERROR 1406 (22001) at line 2: Too long" >&2; exit 1',
-    )
-    with pytest.raises(BackupError, match=r"^The dump could not be loaded: ERROR 1406 .22001. at line 2: Too long$"):
-        sandbox._ask(f"{tmp_path}/socket", "--execute", "INSERT")
+def test_the_dump_is_loaded_and_the_portal_started(programs: Callable[[str, str], None], tmp_path: Path) -> None:
+    prove(tmp_path)
+    assert "--skip-networking" in (tmp_path / "called").read_text()
+    assert "CREATE DATABASE `cam``pus`" in (tmp_path / "asked").read_text()
+    assert (tmp_path / "loaded").read_text() == "CREATE TABLE user"
+    (tmp_path / "down").unlink(missing_ok=True)
+    with pytest.raises(BackupError, match=r"lacks tables of its dump: course\."):
+        prove(tmp_path, "course")
 
 
 @pytest.mark.parametrize(
-    ("install", "server", "words"),
+    ("name", "script", "words"),
     [
-        ("exit 0", "exit 0", ""),
-        ("echo no room >&2; exit 1", "exit 0", "The database of the restore test could not be made: no room"),
-        ("exit 0", "exit 1", f"The database of the restore test did not start: {'x' * 286}its-last-words"),
+        (
+            "mariadb-install-db",
+            "echo no room >&2; exit 1",
+            "The database of the restore test could not be made: no room",
+        ),
+        ("mariadbd", "echo no memory; exit 1", "The database of the restore test did not start: no memory"),
+        # The statement would be mailed.
+        (
+            "mariadb",
+            'case "$*" in *--database*) echo "INSERT 1"; echo "ERROR 1406 (22001): Too long"; exit 1;; esac',
+            "The dump could not be loaded: ERROR 1406 (22001): Too long",
+        ),
+        ("python", "echo The portal does not start.; exit 1", "not start. The last words of PHP: its-last-words"),
+        # It goes on without a network or mounts of its own where it may not make them.
+        ("readlink", "exit 1", "cannot shut a restore test off from the network"),
+        (
+            "readlink",
+            'case "$1" in */net) exec /usr/bin/readlink "$1";; esac; echo "mnt:[1]"',
+            "Nothing of the backup was",
+        ),
+        (
+            "readlink",
+            'case "$1" in */mnt) exec /usr/bin/readlink "$1";; esac; echo "net:[1]"',
+            "Nothing of the backup was",
+        ),
+        ("systemd-run", "exit 1", "systemd could not start the restore test."),
     ],
 )
-def test_a_database_server_of_its_own_is_made_and_started(
-    programs: Callable[[str, str], None], tmp_path: Path, install: str, server: str, words: str
+def test_what_goes_wrong_is_reported(
+    programs: Callable[[str, str], None], tmp_path: Path, name: str, script: str, words: str
 ) -> None:
-    programs("mariadb-install-db", install)
-    programs("mariadbd", f'echo "$*" > {tmp_path}/called; {server}')
-    if words:
-        with pytest.raises(BackupError) as raised:
-            sandbox._database(str(tmp_path), f"{tmp_path}/mysql.sock")
-        assert str(raised.value) == words
-    else:
-        sandbox._database(str(tmp_path), f"{tmp_path}/mysql.sock")
-        assert "--skip-networking" in (tmp_path / "called").read_text()
-    assert (tmp_path / "mysql").stat().st_mode & 0o777 == 0o700
+    if name == "mariadbd":  # nothing answers
+        programs("mariadb", "exit 1")
+    programs(name, script)
+    with pytest.raises(BackupError) as raised:
+        prove(tmp_path)
+    assert words in str(raised.value) and "INSERT" not in str(raised.value)
 
 
-@pytest.mark.parametrize(("listed", "words"), [("user course", ""), ("user", "lacks tables of its dump: course.")])
-def test_a_database_that_lacks_a_table_of_its_dump_did_not_come_back(
-    programs: Callable[[str, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: str, words: str
-) -> None:
-    for name in ("mariadb-install-db", "mariadbd"):
-        programs(name, "exit 0")
-    programs("mariadb", f"printf '%s\\n' {listed}; [ -t 0 ] || cat >>{tmp_path}/loaded")
-    (tmp_path / "database.sql").write_text("CREATE TABLE course")
-    monkeypatch.setattr(sandbox, "_boot", lambda *_words: words or "it did not answer")
-    with pytest.raises(BackupError, match=words or "The restored portal does not start: it did not answer"):
-        sandbox.prove(PORTAL, str(tmp_path), f"{tmp_path}/database.sql", ["user", "course"])
-    assert (tmp_path / "loaded").read_text() == "CREATE TABLE course"
-
-
-@pytest.mark.parametrize("kinds", ["net", "mnt", ""])
-def test_nothing_of_a_backup_is_started_where_systemd_does_not_shut_it_off(
-    programs: Callable[[str, str], None], tmp_path: Path, kinds: str
-) -> None:
-    """It goes on without a network or mounts of their own where it may not make them."""
-    own = {kind: os.readlink(f"/proc/self/ns/{kind}") if kind == kinds else f"{kind}:[1]" for kind in ("net", "mnt")}
-    programs("readlink", f"printf '%s\\n' {' '.join(map(repr, own.values()))}" if kinds else "exit 1")
-    programs("mariadbd", "exit 0")
-    with pytest.raises(BackupError, match="cannot shut a restore test off from the network"):
-        sandbox._database(str(tmp_path), f"{tmp_path}/mysql.sock")
-    assert not (tmp_path / "mysql").exists()
-
-
-def test_a_server_without_its_program_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_without_its_program_is_not_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sandbox.shutil, "which", lambda *_a, **_k: None)
     with pytest.raises(BackupError, match="install mariadb-server-core"):
-        sandbox._database("/nowhere", "/nowhere/mysql.sock")
+        prove(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [
-        ("echo '<input type=\"password\">'", ""),
-        ("echo \"<div id='app' class='x'>\"", ""),
-        ("echo an empty shell", "/login is no login page"),
-        ("echo 'HTTP Error 500: Internal'; exit 1", "/login: HTTP Error 500: Internal"),
-        (REFUSED, f"it did not answer: {'x' * 286}its-last-words"),
+        (PAGE, ""),
+        ("<div id='app' class='x'>", ""),
+        ("an empty shell", "The restored portal does not start: /login is no login page.\n"),
+        ("", "The restored portal does not start: /login: <urlopen error [Errno 111] Connection refused>.\n"),
     ],
 )
-def test_a_login_page_is_known_when_it_is_seen(
-    programs: Callable[[str, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, problem: str
-) -> None:
-    programs("php8.4", "exit 0")
-    programs("python", answer)
-    monkeypatch.setattr(sandbox.sys, "executable", "python")
-    monkeypatch.setattr(sandbox, "_BOOT_SECONDS", 0.5)
-    assert sandbox._boot(PORTAL, str(tmp_path), f"{tmp_path}/mysql.sock") == problem
-
-
-def test_a_restored_portal_that_ends_is_reported_with_its_last_words(
-    programs: Callable[[str, str], None], tmp_path: Path
-) -> None:
-    programs("php8.4", "exit 0")
-    programs("systemctl", "exit 3")
-    assert "its-last-words" in sandbox._boot(PORTAL, str(tmp_path), f"{tmp_path}/mysql.sock")
+def test_a_login_page_is_known_when_it_is_seen(answer: str, problem: str) -> None:
+    opened = f"lambda *_a, **_k: __import__('io').BytesIO({answer.encode()!r})"
+    faked = f"import urllib.request\nurllib.request.OpenerDirector.open = {opened}\n" if answer else ""
+    script = faked + sandbox._REQUEST.replace("range(120,", "range(1,").replace(":8765", ":9")
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", script, "campus.test"], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.returncode) == (problem, int(bool(problem))), done.stderr
