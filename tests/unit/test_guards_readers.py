@@ -46,8 +46,7 @@ REVIEWED = {
         _uploads/antivirus.py:_take_away _attacks/permissions.py:_lays _attacks/permissions.py:_opens
         _backups/dump.py:read
         _backups/restore_test.py:_fetch_dump
-        _backups/sandbox.py:prove
-        _backups/restore_tables.py:load _backups/exchange.py:_make_way
+        _backups/restore_tables.py:load
         _backups/restore_tables.py:write_objects
         _backups/restore.py:_load _backups/restore.py:_dump guide_prove.py:work _program/new_release.py:lay
         _application/package.py:version_of

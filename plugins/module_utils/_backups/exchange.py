@@ -22,6 +22,7 @@ from .._host.accounts import rights
 from . import portal as backups_portal
 from . import restic, restore_tables
 from .portal import FETCHING, STAGED, BackupError, Portal
+from .saved_files import below
 
 
 class Exchange:
@@ -68,11 +69,14 @@ class Exchange:
         backups_portal.reach(self.portal, self.journal, phase)
 
     def swap(self, fetched: str, live: str) -> None:
-        """Note what is to change places, and refuse while nothing was changed what could not."""
+        """Note what is to change places, and refuse while nothing was changed what could not.
+
+        Where its directory is not there, the highest one that is missing comes back with it alone, as it was saved.
+        """
+        while not os.path.lexists(os.path.dirname(live)):
+            fetched, live = os.path.dirname(fetched), os.path.dirname(live)
         refuse_mounts(live)
         above = os.path.dirname(live)
-        while not os.path.lexists(above):
-            above = os.path.dirname(above)
         if _disk(above) != _disk(os.path.dirname(self.staging)):
             raise BackupError(
                 f"{live} is on another file system than {self.staging}, so it cannot change places. "
@@ -82,7 +86,7 @@ class Exchange:
             os.close(_of_root(above))
         except BackupError as problem:
             raise BackupError(f"{problem} Nothing was changed.") from problem
-        self.journal["swaps"].append([fetched, live, _inode(fetched), above])
+        self.journal["swaps"].append([fetched, live, _inode(fetched)])
 
 
 def discard(portal: Portal, staging: str) -> None:
@@ -159,7 +163,7 @@ def _moment() -> str:
 
 def bring(journal: Mapping[str, Any]) -> None:
     """What was there goes aside, and what was fetched takes its place. Doing it twice does nothing."""
-    for fetched, live, inode, *_above in journal["swaps"]:
+    for fetched, live, inode, *_earlier in journal["swaps"]:
         try:
             _bring(fetched, live, inode, _aside(journal, fetched))
         except (HardeningError, OSError) as problem:
@@ -172,7 +176,7 @@ def bring(journal: Mapping[str, Any]) -> None:
 def _bring(fetched: str, live: str, inode: int, aside: str) -> None:
     if inode and _inode(fetched) != inode or not inode and (os.path.lexists(aside) or not os.path.lexists(live)):
         return  # done before
-    with _open(os.path.dirname(fetched), os.path.dirname(live)) as directory:
+    with _open(os.path.dirname(live)) as directory:
         there = f"{directory}/{os.path.basename(live)}"
         if os.path.lexists(there):
             _move(there, aside)
@@ -182,24 +186,15 @@ def _bring(fetched: str, live: str, inode: int, aside: str) -> None:
 
 def take_back(journal: Mapping[str, Any]) -> None:
     """Undo ``bring``, as far as it got: what was in use before is in use again."""
-    for fetched, live, inode, *above in reversed(journal["swaps"]):
+    for fetched, live, inode, *_earlier in reversed(journal["swaps"]):
         old = _aside(journal, fetched)
-        if not os.path.lexists(old) and _inode(fetched) not in (0, inode):  # as an earlier version exchanged them
-            old = fetched
         if os.path.lexists(old) or inode and _inode(live) == inode:
-            with _open(os.path.dirname(fetched), os.path.dirname(live)) as directory:
+            with _open(os.path.dirname(live)) as directory:
                 there = f"{directory}/{os.path.basename(live)}"
                 if os.path.lexists(there):
                     _move(there, fetched)
                 if os.path.lexists(old):
                     os.rename(old, there)
-        way = os.path.dirname(live)
-        if above and inode and not os.path.lexists(live):  # what was made for it alone
-            while way != above[0] and below(way, above[0]):
-                if os.path.lexists(way):
-                    with contextlib.suppress(OSError, BackupError), _open("", os.path.dirname(way)) as directory:
-                        os.rmdir(f"{directory}/{os.path.basename(way)}")
-                way = os.path.dirname(way)
 
 
 def _aside(journal: Mapping[str, Any], fetched: str) -> str:
@@ -219,26 +214,13 @@ def _inode(path: str) -> int:
 
 
 @contextlib.contextmanager
-def _open(fetched: str, live: str) -> Iterator[str]:
+def _open(directory: str) -> Iterator[str]:
     """The way to a directory that is open: the web user, who may own it, can lay no link into that way any more."""
-    handle = _make_way(fetched, live)
+    handle = _of_root(directory)
     try:
         yield f"/proc/self/fd/{handle}"
     finally:
         os.close(handle)
-
-
-def _make_way(fetched: str, live: str) -> int:
-    """Open a directory; make it, and those above, as they were in the backup."""
-    if os.path.lexists(live):
-        return _of_root(live)
-    with _open(os.path.dirname(fetched), os.path.dirname(live)) as above:
-        os.mkdir(f"{above}/{os.path.basename(live)}", 0o700)
-        handle = os.open(f"{above}/{os.path.basename(live)}", os.O_DIRECTORY | os.O_NOFOLLOW)
-    known = os.stat(fetched)
-    os.fchown(handle, known.st_uid, known.st_gid)
-    os.fchmod(handle, stat.S_IMODE(known.st_mode))
-    return handle
 
 
 def _of_root(path: str) -> int:
@@ -247,7 +229,3 @@ def _of_root(path: str) -> int:
         return open_path(path, of_root)[0]
     except OSError as problem:
         raise BackupError(f"{path}: {problem.strerror}.") from problem
-
-
-def below(path: str, directory: str) -> bool:
-    return f"{path}/".startswith(f"{directory.rstrip('/')}/")

@@ -27,10 +27,11 @@ from .._common.errors import HardeningError
 from .._common.paths import open_path
 from . import dump, jobs, restic, restore_tables, saved_files
 from . import portal as backups_portal
-from .exchange import Exchange, below, bring, discard, refuse_mounts, remove, take_back
+from .exchange import Exchange, bring, discard, refuse_mounts, remove, take_back
 from .portal import ABANDONING, CHANGING, FETCHING, STAGED, UPDATE, BackupError, Portal
 from .restic import Pair, Repository
 from .restore_tables import COMING, GOING
+from .saved_files import below
 
 PARTS = ("host", "database", "files", "file")
 _FILES = ("var", "config", "public/plugin")  # and the environment files

@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from .._common.sentences import first_of
 from . import restic
 from .portal import BackupError, Portal
 from .restic import Pair, Repository
@@ -54,7 +53,7 @@ def upkeep(portal: Portal, memory: dict[str, Any], url: str) -> list[str]:
         lines.append(f"{place.shown} lets nothing be removed: what is old is cleared away over there.")
     place.run("check")
     memory["upkeep"][place.shown] = time.time()
-    return [*lines, f"{place.shown} is in order.", *dated_ahead(place, pairs)]
+    return [*lines, f"{place.shown} is in order."]
 
 
 def outdated(portal: Portal, pairs: Sequence[Pair]) -> list[Pair]:
@@ -74,11 +73,3 @@ def outdated(portal: Portal, pairs: Sequence[Pair]) -> list[Pair]:
                 number += 1
             last = period
     return [pair for pair in dated if pair.run not in kept]
-
-
-def dated_ahead(place: Repository, pairs: Sequence[Pair]) -> list[str]:
-    """Report runs whose dates are still to come."""
-    ahead = [pair.run for pair in pairs if pair.ahead]
-    return (
-        [f"Backups in {place.shown} are dated in the future: {first_of(ahead)}. The clock was wrong."] if ahead else []
-    )

@@ -23,11 +23,14 @@ from typing import Any
 
 from .._application.discovery import discover
 from .._common.errors import HardeningError
-from .._common.paths import DIRECTORY
 from .._common.sentences import first_of
 from . import restic
 from .portal import BackupError, Portal, path_of
 from .restic import Repository, Snapshot
+
+
+def below(path: str, directory: str) -> bool:
+    return f"{path}/".startswith(f"{directory.rstrip('/')}/")
 
 
 def saved_root(portal: Portal, place: Repository, files: Snapshot) -> str:
@@ -63,7 +66,6 @@ _SMALL, _EMPTY, _HOLES = 1 << 20, 20, 64 << 30  # bytes; how many times its data
 _EXCLUDED = 500  # files: the largest of them
 _LONGEST = 20 * 3600.0  # seconds
 _FOUND = "%T@/%s/%b/"  # when it was changed, the bytes it claims, the blocks it has
-_ANYTHING = os.O_PATH  # also a FIFO, which then does not make us wait
 
 
 @dataclass
@@ -156,56 +158,47 @@ def strange_links(portal: Portal) -> list[str]:
 def links(portal: Portal) -> Iterator[tuple[str, str]]:
     """Links that lead out of the portal's directory, and their targets; none where the web user must not choose it.
 
-    The web user could have the whole host saved, or endless data. It may exchange its directories during the search:
-    their entries, and the target of a link, are read through open descriptors. Links in the targets count as well. A
-    link is followed to data that the web user can change, which is the portal's; and, where root made it and the web
-    user cannot have moved it, to anything except the host's own directories.
+    The web user could have the whole host saved, or endless data. Links in the targets count as well. A link is
+    followed to data that the web user can change, which is the portal's; and, where root made it and the web user can
+    move nothing on the way to it, to anything except the host's own directories.
     """
     root = portal.directory
     web, groups = -1, frozenset[int]()
     with contextlib.suppress(KeyError):
         account = pwd.getpwnam(portal.web_user)
         web, groups = account.pw_uid, frozenset(os.getgrouplist(portal.web_user, account.pw_gid))
-    seen = {f"{root}/{name}" for name in _MADE_ANEW}
+    seen: set[str] = set()
     directories = [root]
     while directories:
         directory = directories.pop()
-        if directory in seen:
-            continue
-        seen.add(directory)
-        # What cannot be listed, because its path is too long or it is a file, has no links for restic either.
-        with contextlib.suppress(OSError), _opened(directory, DIRECTORY) as (handle, real):
-            here = os.fstat(handle)
-            for entry in list(os.scandir(handle)) if real == directory else ():
-                if entry.is_dir(follow_symlinks=False):
-                    directories.append(os.path.join(directory, entry.name))
-                elif entry.is_symlink():
-                    # Many lead nowhere, or to a link to a link and so on.
-                    with contextlib.suppress(OSError), _opened(entry.name, _ANYTHING, handle) as (there, target):
-                        found = os.fstat(there)
-                        data = stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)
-                        if not data or f"{target}/".startswith(f"{root}/"):
-                            continue
-                        laid = entry.stat(follow_symlinks=False).st_uid
-                        own = found.st_gid in groups and laid != web
-                        moved = here.st_uid == web or here.st_gid in groups and here.st_mode & 0o020
-                        apart = laid != web and not (moved or here.st_mode & 0o002) and not _OF_THE_HOST.match(target)
-                        followed = found.st_uid == web or own or apart
-                        if followed and target.startswith(_OF_THE_KERNEL):  # a process of its own
-                            continue
-                        yield os.path.join(directory, entry.name), target if followed else ""
-                        if followed:
-                            directories.append(target)
+        for link in _links_below(directory, root):
+            if link in seen:
+                continue
+            seen.add(link)
+            with contextlib.suppress(OSError):  # gone by now, too deep to be named, or leading nowhere
+                target = os.path.realpath(link)
+                there, laid = os.lstat(target), os.lstat(link).st_uid
+                data = stat.S_ISDIR(there.st_mode) or stat.S_ISREG(there.st_mode)
+                if not data or f"{target}/".startswith(f"{root}/"):
+                    continue
+                followed = there.st_uid == web or there.st_gid in groups and laid != web
+                if followed and target.startswith(_OF_THE_KERNEL):  # a process of its own
+                    continue
+                ways = [os.lstat(way) for way in PurePosixPath(link).parents if below(str(way), directory)]
+                moved = [way for way in ways if way.st_uid == web or way.st_gid in groups and way.st_mode & 0o020]
+                shared = [way for way in ways if way.st_mode & 0o002 or stat.S_ISLNK(way.st_mode)]
+                followed |= laid != web and not (moved or shared) and not _OF_THE_HOST.match(target)
+                yield link, target if followed else ""
+                if followed:
+                    directories.append(target)
 
 
-@contextlib.contextmanager
-def _opened(path: str, flags: int, directory: int | None = None) -> Iterator[tuple[int, str]]:
-    """The descriptor of a path, in an open directory where one is given, and where what is open lies."""
-    handle = os.open(path, flags, dir_fd=directory)
-    try:
-        yield handle, os.readlink(f"/proc/self/fd/{handle}")
-    finally:
-        os.close(handle)
+def _links_below(directory: str, root: str) -> list[str]:
+    """Of what cannot be listed, because its path is too long or it is a file, restic knows no link either."""
+    pruned = [word for name in _MADE_ANEW for word in ("-path", f"{restic.literal(root)}/{name}", "-prune", "-o")]
+    command = ["find", directory, *pruned, "-type", "l", "-print0"]
+    done = subprocess.run(command, capture_output=True, env=restic.environment(), check=False)
+    return [os.fsdecode(link) for link in done.stdout.split(b"\0")[:-1]]
 
 
 def save(place: Repository, tags: Sequence[str], made: Chosen) -> dict[str, Any]:

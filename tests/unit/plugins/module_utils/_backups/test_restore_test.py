@@ -70,7 +70,6 @@ def attempt(portal: Portal, *pairs: Pair, identity: str = "known") -> restore_te
         ([pair()], "other", "another repository"),
         ([pair("0")], "known", "but this host made one at"),
         ([replace(pair(), database=pair().files)], "known", "its content is another"),
-        ([pair(hours=30)], "known", "30 hours old"),
         ([pair(hours=-400 * 24)], "known", "in the future"),
     ],
 )

@@ -31,11 +31,6 @@ def test_what_is_dated_ahead_takes_no_place_of_what_is_kept(directories: Path) -
     since = [made(f"b{number}", 10 + number, now - (10 - number) * DAY) for number in range(10)]
     gone = [pair.run for pair in retention.outdated(there, [*ahead, *since])]
     assert sorted(gone) == [f"b{number}" for number in range(7)]
-    place = restic.Repository(there, "/repository")
-    (line,) = retention.dated_ahead(place, [*ahead, *since])
-    assert line == (
-        "Backups in /repository are dated in the future: a0, a1, a2, a3, a4 and 5 more. The clock was wrong."
-    )
 
 
 def test_days_weeks_and_months_are_kept_as_restic_does(directories: Path) -> None:

@@ -90,8 +90,8 @@ def test_links_to_what_contains_no_data_are_not_part_of_backups(directories: Pat
     assert saved_files.contents(of_campus(directories)) == [str(directories / "chamilo")]
 
 
-def test_the_walk_for_links_has_an_end(directories: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Links to directories above and to each other: each directory is listed once."""
+def test_the_walk_for_links_has_an_end(directories: Path) -> None:
+    """Links to directories above and to each other."""
     one, two = directories / "disk" / "one", directories / "disk" / "two"
     (directories / "chamilo" / "var").mkdir(parents=True)
     for here, there in ((one, two), (two, one)):
@@ -99,38 +99,8 @@ def test_the_walk_for_links_has_an_end(directories: Path, monkeypatch: pytest.Mo
         (here / "other").symlink_to(there)
         (here / "above").symlink_to(directories)
     (directories / "chamilo" / "var" / "upload").symlink_to(one)
-    listed: list[str] = []
-    scandir = os.scandir
-
-    def listing(handle: int) -> Any:
-        listed.append(os.readlink(f"/proc/self/fd/{handle}"))
-        return scandir(handle)
-
-    monkeypatch.setattr(os, "scandir", listing)
     # What lies in a saved directory is not named once more: the paths of a snapshot show which came before it.
     assert saved_files.contents(of_campus(directories)) == [str(directories), str(directories / "chamilo")]
-    assert str(two) in listed and len(listed) == len(set(listed))
-
-
-def test_a_directory_that_becomes_a_link_during_the_walk_is_not_followed(
-    directories: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The web user may exchange its own. Links in what is there now are none of the portal's."""
-    upload, host = directories / "chamilo" / "var" / "upload", directories / "host"
-    for directory in (upload / "a", host / "a", directories / "secret"):
-        directory.mkdir(parents=True)
-    (host / "a" / "link").symlink_to(directories / "secret")
-    opened = os.open
-
-    def exchanged(path: Any, flags: int, *mode: int, **more: Any) -> int:
-        if path == str(upload / "a"):
-            upload.rename(directories / "aside")
-            upload.symlink_to(host)
-        return opened(path, flags, *mode, **more)
-
-    monkeypatch.setattr(os, "open", exchanged)
-    assert saved_files.contents(of_campus(directories)) == [str(directories / "chamilo")]
-    assert upload.is_symlink()
 
 
 def test_directories_too_deep_to_be_named_end_no_backup(directories: Path) -> None:
@@ -175,6 +145,7 @@ def test_the_web_user_cannot_have_the_whole_host_saved(directories: Path, monkey
         ("config/x", "{folders}/roots", True),
         ("of_the_group/x", "{folders}/roots", True),
         ("writable/x", "{folders}/roots", False),
+        ("var/upload/roots/x", "{folders}/roots", False),
         ("config/x", "/etc", False),
         ("config/x", "/etc/passwd", False),
         ("config/x", "/var/lib", False),
@@ -190,7 +161,7 @@ def test_a_link_of_roots_is_followed_to_the_portals_data_alone(
     monkeypatch.setattr(pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=web, pw_gid=web))
     monkeypatch.setattr(os, "getgrouplist", lambda _name, group: [group])
     for path in (
-        "chamilo/var/upload",
+        "chamilo/var/upload/roots",
         "chamilo/config",
         "chamilo/of_the_group",
         "chamilo/writable",
