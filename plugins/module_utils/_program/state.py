@@ -155,8 +155,8 @@ def _jobs() -> Iterator[Entry]:
 
 def _lists() -> Iterator[Entry]:
     for site, words in daily.unread().items():
-        why = f"What an intruder may have left, not accepted yet: {site}: {words}"
-        yield Entry(UNSEEN, "monitoring", why, "chamilo-hardening integrity lists")
+        why = f"What an intruder may have left, not accepted yet: {site}: {words}. chamilo-hardening integrity lists"
+        yield Entry(UNSEEN, "monitoring", why, f"chamilo-hardening integrity accept --site {site}")
 
 
 def _locked() -> Iterator[Entry]:

@@ -126,7 +126,7 @@ CAUSES: dict[str, tuple[Callable[[Any], None], str, str, str]] = {
         lambda desk: _record(desk, "left_behind.json", LISTED),
         "not looked at",
         "What an intruder may have left, not accepted yet: campus: 2 lines, as listed on 1970-01-01",
-        "chamilo-hardening integrity lists",
+        "chamilo-hardening integrity accept --site campus",
     ),
     "undo data": (
         lambda desk: _record(desk, "settings.json", []),
