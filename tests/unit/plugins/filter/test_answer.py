@@ -24,5 +24,5 @@ def test_an_answer_comes_through_and_another_ends_with_a_sentence() -> None:
 def test_its_kinds_are_the_documented_ones() -> None:
     documented = yaml.safe_load(open(filter_answer.__file__.replace(".py", ".yml")))
     assert documented["DOCUMENTATION"]["options"]["kind"]["choices"] == sorted(_answers.KINDS)
-    with pytest.raises(AnsibleFilterError, match="'other' is none of certificate, daily, text"):
+    with pytest.raises(AnsibleFilterError, match="'other' is none of certificate, daily, status, text"):
         answer("x", "other")
