@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-_MOST = 12  # lines of one list of values
+_MOST = 8  # lines of one list of values
 _KEY = re.compile(r"\S+?(?: of portal \d+: |  |=)")  # a platform setting, a file with its rights, a variable
 _PACKAGES = re.compile(r"^The following NEW packages will be installed:\n(?:  .*\n)+", re.MULTILINE)
 

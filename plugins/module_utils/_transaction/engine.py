@@ -50,7 +50,8 @@ class Engine(Writing):
             changes += restored(self.store, state, plan, outcome)
             changes += [*edits, *marked.restored(state, plan.name, changes, outcome)[0]]
             outcome.changed = bool(changes or state["pending"])
-            if changes and plan.load and plan.load.action == "restart":
+            # No request is for a timer.
+            if changes and plan.load and plan.load.action == "restart" and not plan.load.service.endswith(".timer"):
                 words = f"{plan.load.service} would be restarted: requests that need it fail for that moment.\n"
                 outcome.diff.append({"prepared": words})
             return
