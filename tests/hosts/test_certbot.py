@@ -284,17 +284,18 @@ def test_a_virtual_host_of_ones_own_gets_a_certificate_and_reports_what_to_do(
     assert served(sloppy) == in_file(sloppy) != before
 
 
-def test_no_certificate_is_requested_when_the_challenge_would_not_be_found(
+def test_behind_nat_the_authority_alone_can_tell_whether_the_portal_answers(
     sloppy: Host, authority: Acme, playbook: Playbook
 ) -> None:
-    asked = authority.orders()
-    sloppy.run(f"printf '{authority.address} campus.test\\n' >>/etc/hosts")
+    sloppy.run(f"printf '{authority.address} campus.test\\n' >>/etc/hosts")  # where nothing answers on port 80
+    authority.name(sloppy.domain, authority.address)
     with pytest.raises(PlayError) as refused:
         playbook.harden(sloppy, **CERTBOT)
-    output = " ".join(str(refused.value).split())
-    assert f"campus.test leads to {authority.address}, which is no address of this host" in output
-    assert authority.orders() == asked
+    assert "certbot" in str(refused.value).lower() and authority.address in str(refused.value)
     assert not missing_from_the_portal(sloppy, "http"), "the portal goes on as before"
+    authority.name(sloppy.domain, sloppy.address)
+    playbook.harden(sloppy, **CERTBOT)
+    assert served(sloppy) == in_file(sloppy)
 
 
 @pytest.mark.long

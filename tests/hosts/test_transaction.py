@@ -364,7 +364,7 @@ def test_two_runs_at_once(lab: Lab) -> None:
 
     with Visitors(lab.host):
         first = start("first", slow)
-        while first.is_alive() and not lab.status()["running"]:
+        while first.is_alive() and not any(one["state"] == "waiting" for one in lab.status()["entries"]):
             time.sleep(0.1)
         start("impatient", {**other, "set": {"lock": 0.5}}).join()
         second = start("second", other)

@@ -41,7 +41,7 @@ def modes(host: Host) -> list[str]:
 def wait(host: Host, seconds: int) -> None:
     """Until nothing is open any more."""
     for _second in range(seconds):
-        if "OPEN" not in host.run("chamilo-hardening status").stdout:
+        if "chamilo-hardening window close" not in host.run("chamilo-hardening status").stdout:
             return
         time.sleep(1)
     raise AssertionError(host.run("chamilo-hardening status; journalctl -n 40 -t chamilo-hardening").stdout)
