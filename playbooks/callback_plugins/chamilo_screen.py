@@ -207,6 +207,7 @@ class CallbackModule(CallbackBase):
         elif name == "guide_inventory":
             self._run.lines = list(answer.get("lines", []))
             self._run.inventory = str(answer.get("inventory", ""))
+            self._run.vault, self._run.sudo = str(answer.get("vault", "")), bool(answer.get("sudo"))
         elif name == "backup_key" and "due" in answer:
             self._run.host(result.host.get_name()).begun = list(answer["due"])
         elif name == "guide_preflight" and "left" in answer:

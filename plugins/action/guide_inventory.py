@@ -11,7 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+from ansible import context
+from ansible.constants import DEFAULT_VAULT_IDENTITY
 from ansible.errors import AnsibleActionFail
+from ansible.parsing.vault import VaultLib, VaultSecret
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _inventory
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import CollectionAction
@@ -22,6 +26,8 @@ class Request:
     hosts: Sequence[str]
     register: str  # under which the result of chamilo_portals_info is registered on each
     path: str = field(default="", metadata={"type": "path"})  # the file to write; empty: the inventory is printed
+    answers: bool = False  # whether what each host was given for all its portals is written, too
+    vault_password: str = field(default="", metadata={"no_log": True})  # encrypts what is secret of it
 
 
 class ActionModule(CollectionAction):
@@ -31,17 +37,29 @@ class ActionModule(CollectionAction):
         request, result = self._validated(Request), dict[str, Any]()
         # As it was registered: what a host answered is no template.
         answered = variables["hostvars"].raw_get
-        found = {}
+        user = context.CLIARGS.get("remote_user")  # -u is no variable
+        found, given = {}, {}
         for name in request.hosts:
             portals = ((answered(name) or {}).get(request.register) or {}).get("portals")
             if portals is not None:
                 found[name] = portals
+                given[name] = {**({"ansible_user": user} if user else {}), **answered(name)}
         try:
-            entries = _inventory.hosts(found, {name: answered(name) for name in found}, request.hosts)
+            entries = _inventory.hosts(found, given, request.hosts)
         except _inventory.InventoryError as error:
             raise AnsibleActionFail(str(error)) from error
-        text = _inventory.to_yaml(entries)
+        told, secrets = _inventory.answers(next(iter(given.values()), {}) if request.answers else {})
+        if not request.vault_password and (open_ := sorted({*secrets} & {*_inventory.ANSWERS})):
+            raise AnsibleActionFail(
+                f"{open_[0]} has a password in it, and no password was given to encrypt it with. The inventory was not "
+                "written. Run setup again, and give one."
+            )
+        text = _inventory.to_yaml(entries, told)
         result["inventory"] = self._written(request.path, text) if request.path and entries else ""
+        if secrets and request.vault_password and result["inventory"]:
+            result["vault"] = self._encrypted(Path(result["inventory"]), secrets, request.vault_password)
+        result["sudo"] = "ansible_become_password" in secrets
+        result["portals"] = [{"name": name, **entry} for name, entry in entries.items()]
         result["lines"] = [
             f"{name}: {len(portals)} portal{'s' * (len(portals) != 1)}" if name in found else f"{name}: not discovered"
             for name, portals in ((name, found.get(name, [])) for name in request.hosts)
@@ -56,16 +74,22 @@ class ActionModule(CollectionAction):
         result["_ansible_verbose_always"] = True
         return result
 
+    def _encrypted(self, inventory: Path, secrets: dict[str, str], password: str) -> str:
+        vault = VaultLib([(DEFAULT_VAULT_IDENTITY, VaultSecret(password.encode()))])
+        text = vault.encrypt(yaml.safe_dump(secrets, allow_unicode=True)).decode()
+        return self._written(str(inventory.parent / "group_vars/chamilo/vault.yml"), text)
+
     def _written(self, given: str, text: str) -> str:
         path = Path(os.path.abspath(given))
         if self._task.check_mode:
             return str(path)
         try:
-            with path.open("x", encoding="utf-8") as file:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(path, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
                 file.write(text)
         except FileExistsError:
             raise AnsibleActionFail(
-                f"The inventory was not written: {path} exists. Its content may still be needed. Set chamilo_inventory "
+                f"{path} was not written: it exists. Its content may still be needed. Set chamilo_inventory "
                 "to another file, or move it away."
             ) from None
         except OSError as error:

@@ -91,6 +91,7 @@ class Section:
     id: str
     title: str
     guide: str
+    afterwards: str
 
 
 @dataclass(frozen=True)

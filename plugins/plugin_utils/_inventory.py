@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -21,9 +23,12 @@ REACHED_BY = (
     "ansible_ssh_private_key_file",
     "ansible_user",
 )
+# What the playbook setup asks for, for all portals of a server.
+ANSWERS = ("chamilo_https_acme_email", "chamilo_alert_mail", "chamilo_backups_offsite_repository")
 HEAD = """\
-# Written by chamilo.hardening.discover. A host of this group is a portal: its name is the one that visitors use.
+# Written by chamilo.hardening. A host of this group is a portal: its name is the one that visitors use.
 """
+_WITH_PASSWORD = re.compile(r"//[^/@]*:[^/@]*@")
 # Python is found on each host, without a warning about it at each run.
 VARIABLES = {"ansible_python_interpreter": "auto_silent"}
 
@@ -43,7 +48,8 @@ def hosts(
     """
     entries: dict[str, dict[str, Any]] = {}
     for name, portals in found.items():
-        reached = {key: variables[name][key] for key in REACHED_BY if variables[name].get(key) not in (None, "")}
+        own = variables[name]
+        reached = {key: own[key] for key in REACHED_BY if own.get(key) not in (None, "", VARIABLES.get(key))}
         for portal in portals:
             domain = portal["domain"]
             if not domain:
@@ -66,12 +72,22 @@ def hosts(
     return entries
 
 
-def to_yaml(entries: Mapping[str, Mapping[str, Any]]) -> str:
+def answers(given: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+    """What was answered for all portals: what anyone may read, and the secrets, each by its variable."""
+    told = {name: str(given[name]) for name in ANSWERS if given.get(name)}
+    secret = {name: value for name, value in told.items() if _WITH_PASSWORD.search(value)}
+    sudo = given.get("chamilo_setup_sudo_password")
+    open_ = {name: value for name, value in told.items() if name not in secret}
+    return open_, {**secret, **({"ansible_become_password": str(sudo)} if sudo else {})}
+
+
+def to_yaml(entries: Mapping[str, Mapping[str, Any]], of_all: Mapping[str, str] = MappingProxyType({})) -> str:
     plain = {
         name: {key: str(value) if not isinstance(value, int) else value for key, value in entry.items()} or None
         for name, entry in entries.items()
     }
-    text: str = yaml.safe_dump({"chamilo": {"hosts": plain, "vars": VARIABLES}}, sort_keys=False, allow_unicode=True)
+    group = {"hosts": plain, "vars": {**VARIABLES, **of_all}}
+    text: str = yaml.safe_dump({"chamilo": group}, sort_keys=False, allow_unicode=True)
     return HEAD + text.replace(": null\n", ":\n")
 
 

@@ -33,6 +33,10 @@ PLAYBOOK_VARIABLES: dict[str, dict[str, Any]] = {
     "chamilo_restore_path": {"type": "str"},
     "chamilo_restore_run": {"type": "str"},
     "chamilo_serial": {"type": "int"},
+    "chamilo_setup_server": {"type": "str"},
+    "chamilo_setup_sudo_password": {"type": "str", "no_log": True},
+    "chamilo_setup_user": {"type": "str"},
+    "chamilo_setup_vault_password": {"type": "str", "no_log": True},
     "chamilo_drain_tasks": {"type": "path"},
     "chamilo_undrain_tasks": {"type": "path"},
 }

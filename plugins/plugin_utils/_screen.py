@@ -17,7 +17,7 @@ from typing import Any
 
 from ansible import constants as C
 
-from . import _actions, _answers, _program
+from . import _actions, _answers, _controls, _program
 
 LINES = 20
 WIDTH = 80
@@ -67,6 +67,8 @@ class Run:
     causes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     report: str = ""
     inventory: str = ""  # that was written
+    vault: str = ""  # that was written beside it
+    sudo: bool = False  # whether sudo asks for a password
     report_dir: str = ""  # where harden.json goes; empty: no preflight has ended well
 
     def host(self, name: str) -> HostRun:
@@ -105,7 +107,18 @@ def next_command(run: Run, called: Mapping[str, Any], defaults: Mapping[str, Any
     """Why, and the whole command. ``called``: the options of ansible-playbook; ``defaults``: those of its settings."""
     kinds = {cause["kind"] for causes in run.causes.values() for cause in causes}
     again = (run.playbook, _again(called))
-    if run.failed and run.playbook not in REPORTING:
+    if run.playbook == "setup" and run.inventory:
+        called = {
+            "args": called.get("args"),
+            "inventory": [run.inventory],
+            "ask_vault_pass": bool(run.vault),
+            "become_ask_pass": run.sudo and not run.vault,
+        }
+        if run.failed or run.hindered:
+            why, name, more = "When that is mended", "harden", ["--tags", "preflight"]
+        else:
+            why, name, more = "Next, see what harden would change", "harden", ["--check", "--diff"]
+    elif run.failed and run.playbook not in REPORTING:
         why, (name, more) = "When the error above is mended", again
     elif run.hindered:
         why, (name, more) = "When that is mended", again
@@ -240,7 +253,7 @@ def lines(run: Run, why: str, command: str) -> list[str]:
     """At most 20 lines. The command is one line, however long: so it can be copied."""
     end = [*([f"Report: {run.report}"] if run.report else []), f"{why}:", f"  {command}"]
     causes = _actions.merge(run.causes)
-    room = LINES - len(end) - bool(causes)
+    room = LINES - len(end) - bool(causes) + (len(_controls.load().sections) if run.playbook == "setup" else 0)
     top = _fitting([_wrapped(line, 4 if len(run.hosts) == 1 else 2, "", "  ") for line in _top(run)], room, causes)
     room -= len(top)
     middle = _open(causes, room, len(run.causes))
@@ -261,6 +274,9 @@ def _fitting(blocks: Sequence[Sequence[str]], room: int, causes: Sequence[Any]) 
 
 
 def _top(run: Run) -> Iterable[str]:
+    if run.playbook == "setup" and run.inventory and not run.failed:
+        yield from _promised(run)
+        return
     if run.lines:
         yield from run.lines
         return
@@ -278,6 +294,16 @@ def _top(run: Run) -> Iterable[str]:
         elif run.playbook in ("harden", "restore"):
             nothing = " Otherwise nothing to change." if host.left else " nothing to change."
             yield f"{name}:{_left(host)}{_changes(run, host) or nothing}{'' if run.check else _active(host)}"
+
+
+def _promised(run: Run) -> Iterable[str]:
+    """What harden will do, by the headings of the guide."""
+    written = [os.path.relpath(path) for path in (run.inventory, run.vault) if path]
+    yield f"Written: {' and '.join(written)}"
+    yield "On the server nothing was changed. harden will make true there:"
+    left = {section for host in run.hosts.values() for section in host.left}
+    for section in _controls.load().sections:
+        yield f"  {section.id:<12}{'not yet, see below' if section.id in left else section.afterwards}"
 
 
 def _severity(host: HostRun) -> int:

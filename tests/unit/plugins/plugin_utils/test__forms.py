@@ -30,6 +30,10 @@ ANYTHING = {
     "chamilo_undrain_tasks": "a path on the controller, which reads it",
     "chamilo_inventory": "a path on the controller, where guide_inventory writes a new file",
     "chamilo_prove_ca_file": "a path on the controller, which reads it",
+    "chamilo_setup_server": "a name of ssh, in no file before it was reached",
+    "chamilo_setup_user": "an account of ssh, in no file before it was reached",
+    "chamilo_setup_sudo_password": "encrypted",
+    "chamilo_setup_vault_password": "encrypts",
     "chamilo_restore_confirm": "compared with the host's name, and used for nothing else",
 }
 

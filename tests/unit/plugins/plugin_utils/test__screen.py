@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _screen
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _screen
+
+ROOT = Path(__file__).resolve().parents[4]
 
 DEFAULTS = {"inventory": ["/etc/ansible/hosts"], "connection": "ssh", "remote_user": None, "private_key_file": None}
 NAMED = {
@@ -199,3 +203,17 @@ def test_of_a_host_on_which_nothing_was_done_no_cause_is_called_the_most_severe(
     of = run(hosts={"a.test": host}, causes={"a.test": [cause("variable")]})
     of.settle()
     assert not any("Open" in line for line in _screen.lines(of, "Next", "x"))
+
+
+def test_setup_says_what_harden_will_make_true_by_the_headings_of_the_guide() -> None:
+    host = _screen.HostRun(enforces=["https"], left={"https": "no authority"})
+    of = run("setup", inventory=f"{os.getcwd()}/hosts.yml", hosts={"a.test": host}, sudo=True)
+    why, command = _screen.next_command(of, {"inventory": ["localhost,"]}, {}, os.getcwd())
+    assert (why, command) == (
+        "When that is mended",
+        "ansible-playbook chamilo.hardening.harden -i hosts.yml -K --tags preflight",
+    )
+    screen = _screen.lines(of, why, command)
+    assert all(len(line) <= 80 for line in screen) and "  https       not yet, see below" in screen
+    readme = (ROOT / "README.md").read_text()
+    assert all(f"| {one.afterwards} |" in readme for one in _controls.load().sections)
