@@ -18,7 +18,7 @@ from typing import Any, Union
 
 from ansible.module_utils.common.text.formatters import human_to_bytes
 
-from ..module_utils._application.integrations import KINDS
+from ..module_utils._application.integrations import NEEDS, directions
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
@@ -30,6 +30,8 @@ _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _MAILBOX = re.compile(r"[^\s@<>,;:\"'()\[\]\\-][^\s@<>,;:\"'()\[\]\\]*")
 _HOST_SOURCE = re.compile(r"(?:(?P<scheme>https?)://)?(?P<wild>\*\.)?(?P<host>[^/:\s]+)(?::(?:\d{1,5}|\*))?(?:/\S*)?")
+# What of the content security policy can be added to: the rest allows any site that speaks https.
+EXTENSIBLE = ("script-src", "style-src", "font-src", "connect-src", "worker-src")
 # Each would end the text of a header or a directive, or begin a variable of the web server.
 _UNSAFE_IN_POLICY = re.compile(r"[;,\s\"\\$%]|[^\x20-\x7e]")
 _XSS = re.compile(r"0|1(?:; ?mode=block)?(?:; ?report=[^\s;,\"\\$%]+)?")
@@ -183,12 +185,24 @@ def _is_environment(value: Mapping[Any, Any]) -> bool:
     )
 
 
-def _are_integrations(value: Mapping[Any, Any]) -> bool:
+def _is_integration(value: Mapping[Any, Any]) -> bool:
+    possible, origin = directions(str(value.get("partner"))), value.get("origin")
+    direction = value.get("direction") or (possible[0] if len(possible) == 1 else "")
+    return (
+        set(value) <= {"partner", "direction", "origin"}
+        and direction in possible
+        and isinstance(origin, str)
+        and origin.startswith("https://")
+        and _is_host_source(origin)
+    )
+
+
+def _are_sources(value: Mapping[Any, Any]) -> bool:
     return all(
-        kind in KINDS
-        and isinstance(origins, (list, tuple))
-        and all(isinstance(each, str) and each.startswith("https://") and _is_host_source(each) for each in origins)
-        for kind, origins in value.items()
+        directive in EXTENSIBLE
+        and isinstance(sources, (list, tuple))
+        and all(isinstance(each, str) and each.startswith("https://") and _is_host_source(each) for each in sources)
+        for directive, sources in value.items()
     )
 
 
@@ -222,9 +236,14 @@ SOURCE = Form(
     "among them",
     _is_host_source,
 )
-INTEGRATIONS = Form(
-    f"lists of origins that begin with https://, such as [https://lms.example.org], by kind ({', '.join(KINDS)})",
-    _are_integrations,
+INTEGRATION = Form(
+    "a partner, which way, and its origin, such as {partner: lti, direction: embeds, origin: https://lms.example.org}; "
+    f"known are {', '.join(f'{partner} {direction}' for partner, direction in NEEDS)}",
+    _is_integration,
+)
+SOURCES = Form(
+    f"lists of origins that begin with https://, such as [https://maps.example.org], by {', '.join(EXTENSIBLE)}",
+    _are_sources,
 )
 XSS = Form("0, 1 or 1; mode=block", lambda value: _XSS.fullmatch(str(value)) is not None)
 REPOSITORY = Form(
@@ -272,7 +291,8 @@ FORMS: dict[str, Form] = {
     "chamilo_web_user": optional(ACCOUNT),
     "chamilo_trusted_proxies": NETWORK,
     "chamilo_friends": NETWORK,
-    "chamilo_integrations": INTEGRATIONS,
+    "chamilo_headers_csp_sources": SOURCES,
+    "chamilo_integrations": INTEGRATION,
     "chamilo_alert_mail": optional(MAILBOX),
     "chamilo_alert_webhook": optional(HTTPS),
     "chamilo_backups_repository": optional(OWN_REPOSITORY),

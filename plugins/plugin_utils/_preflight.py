@@ -169,7 +169,7 @@ def form(name: str, option: Mapping[str, Any], value: Any) -> str:
         shown = str(wrong).lower() if isinstance(wrong, bool) else repr(wrong) if isinstance(wrong, str) else str(wrong)
         messages = f"{name} {verb} {shown}" + ("" if isinstance(wrong, bool) else f", {_given(wrong)}")
     digits = kind == "int" and re.fullmatch("[0-9]+", str(value))
-    example = str(int(value)) if digits else _EXAMPLES.get(kind, '"..."')
+    example = str(int(value)) if digits else _removed.EXAMPLES.get(name, _EXAMPLES.get(kind, '"..."'))
     return f"{messages}, but must be {desired}. In YAML, or as JSON: -e '{{\"{name}\": {example}}}'."
 
 
@@ -197,7 +197,7 @@ def against_spec(spec: Spec, values: Mapping[str, Any]) -> list[str]:
             choices = ", ".join(str(choice) or "empty" for choice in option["choices"])
             messages.append(f"Invalid value for {name}: {values[name]!r}. Valid: {choices}.{_base_60(values[name])}")
         else:
-            messages.extend(f"{name}: {message}." for message in outcome.error_messages)
+            messages.extend(f"{name}: {message.rstrip('.')}." for message in outcome.error_messages)
     return messages
 
 

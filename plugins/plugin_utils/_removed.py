@@ -29,6 +29,11 @@ INSTEAD: dict[str, str] = {
     ),
 }
 
+# Variables of another type than before, each with a value of the new one.
+EXAMPLES: dict[str, str] = {
+    "chamilo_integrations": '[{"partner": "lti", "direction": "embeds", "origin": "https://lms.example.org"}]',
+}
+
 # A waiver may still name one.
 CONTROLS: dict[str, str] = {
     "permissions_php_user": (

@@ -151,7 +151,8 @@ def test_declared_services_work_under_an_enforced_policy_and_no_others(
         (line,) = fresh.http(f"{base}{path}", **secure).values("Set-Cookie")
         return line.lower()
 
-    services = {"lti": [THERE], "onlyoffice": [THERE], "h5p": [THERE]}
+    platform = {"partner": "lti", "direction": "embeds", "origin": THERE}
+    services = [platform, *({"partner": partner, "origin": THERE} for partner in ("onlyoffice", "h5p"))]
     given = {"chamilo_headers_csp": "enforce", "chamilo_integrations": services}
     playbook.harden(fresh, **given)
     assert playbook.harden(fresh, **given) == 0
@@ -165,7 +166,8 @@ def test_declared_services_work_under_an_enforced_policy_and_no_others(
     for path in ("/login", "/main/lp/aicc_hacp.php"):
         assert "samesite=none" in cookie(path) and "secure" in cookie(path)
 
-    playbook.harden(fresh, chamilo_headers_csp="enforce", chamilo_integrations={"onlyoffice": ["https://docs.test"]})
+    others = [{"partner": "onlyoffice", "origin": "https://docs.test"}]
+    playbook.harden(fresh, chamilo_headers_csp="enforce", chamilo_integrations=others)
     browser.start()
     for path, unseen in (("/plugin/Onlyoffice/editor.html", "editor"), ("/main/embedded.html", "sized")):
         browser.open(f"{base}{path}")

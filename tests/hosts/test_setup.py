@@ -42,7 +42,9 @@ def test_what_is_answered_is_tried_and_enough_for_the_next_command(
         assert not inventory.exists()
 
         before = host.snapshot()
-        screen = play("setup", nobody, variables={**answers, "chamilo_setup_vault_password": VAULT}, details=False).output
+        screen = play(
+            "setup", nobody, variables={**answers, "chamilo_setup_vault_password": VAULT}, details=False
+        ).output
         assert not before.changes(host.snapshot(), TRACES)
         for words in (
             "https       not yet, see below",

@@ -129,7 +129,7 @@ SITES = {
             "chamilo_https_certificate": "self_signed",
             "chamilo_https_certificate_file": "",
             "chamilo_https_certificate_key_file": "",
-            "chamilo_integrations": {"lti": ["https://lms.school.example"]},
+            "chamilo_integrations": [{"partner": "lti", "direction": "embeds", "origin": "https://lms.school.example"}],
             "chamilo_release_archive": "https://school.example/chamilo.tar.gz",
             "chamilo_release_sha256": "5f" * 32,
             "chamilo_uploads_antivirus": True,
@@ -255,6 +255,8 @@ def other(option: Mapping[str, Any]) -> Any:
         return [value] if kind == "list" else value
     if kind in ("bool", "int"):
         return not default if kind == "bool" else default + 1
+    if option.get("elements") == "dict":
+        return [{"partner": "lti", "direction": "embeds", "origin": "https://lms.school.example"}]
     return {"list": ["192.0.2.7"], "dict": {"lti": ["https://lms.school.example"]}}.get(kind, "/else")
 
 

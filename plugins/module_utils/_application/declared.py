@@ -41,7 +41,7 @@ class Declared:
     owner: str = _from("chamilo_owner", "root")
     trusted_proxies: Sequence[str] = _from("chamilo_trusted_proxies", [])
     friends: Sequence[str] = _from("chamilo_friends", [])
-    integrations: Mapping[str, Any] = _from("chamilo_integrations", {})
+    integrations: Sequence[Mapping[str, Any]] = _from("chamilo_integrations", [])
     hsts: Literal["ramp", "full", "off"] = _from("chamilo_https_hsts", "ramp")
     ca_file: str = _from("chamilo_https_acme_ca_file", "")
     terminated_elsewhere: bool = _from("chamilo_https_terminated_elsewhere", False)

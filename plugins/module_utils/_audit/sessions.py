@@ -103,12 +103,12 @@ def http_only(observer: Observer) -> Finding:
 def same_site(observer: Observer) -> Finding:
     found = session_cookies(observer)
     loose = [cookie for cookie in found if cookie.flags.get("samesite", "").lower() not in ("lax", "strict")]
-    framing = integrations.framing(observer.options["integrations"])
+    framing = integrations.origins(observer.options["integrations"], "session")
     if loose and framing and all(cookie.flags.get("samesite", "").lower() == "none" for cookie in loose):
         if any("secure" not in cookie.flags for cookie in loose):
             return failed(f"SameSite is None without Secure, and browsers drop such a cookie: {_names(loose)}.")
         return passed(
-            f"SameSite is None on {_names(loose)}, declared for frames of {', '.join(framing)} (chamilo_integrations). "
+            f"SameSite is None on {_names(loose)}, declared for {', '.join(framing)} (chamilo_integrations). "
             "Forms of any site reach the session then; the tokens in Chamilo's own forms have to stop them."
         )
     if loose:

@@ -128,8 +128,12 @@ def _policy(given: Mapping[str, Any]) -> list[Header]:
     reports = given["chamilo_headers_csp_report_uri"]
     ends = [_ancestors(given), *([f"report-uri {reports}"] if reports else [])]
     names = {"enforce": ["Content-Security-Policy"], "report": ["Content-Security-Policy-Report-Only"], "off": []}
-    added = integrations.scripts(given["chamilo_integrations"])
-    own = [" ".join([rule, *added]) if rule.startswith("script-src ") else rule for rule in POLICY]
+    added = {name: [*sources] for name, sources in given["chamilo_headers_csp_sources"].items()}
+    added["script-src"] = [
+        *added.get("script-src", []),
+        *integrations.origins(given["chamilo_integrations"], "scripts"),
+    ]
+    own = [" ".join(dict.fromkeys([*rule.split(), *added.get(rule.split()[0], [])])) for rule in POLICY]
     value, package = ("; ".join([*policy, *ends]) for policy in (own, PACKAGE_POLICY))
     return [Header("headers_csp", name, value, package) for name in names[given["chamilo_headers_csp"]]]
 

@@ -94,7 +94,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Sessions:
     forget = asked and portal.enforced("sessions_remember_me", "consider")
     # On a portal that is reached by plain http, no login would work with a Secure cookie.
     # Nor does a browser take a cookie for frames of other sites that is not Secure.
-    framed = portal.encrypted and bool(integrations.framing(given["chamilo_integrations"]))
+    framed = portal.encrypted and bool(integrations.origins(given["chamilo_integrations"], "session"))
     expected = [*([SECURE] if portal.encrypted else []), HTTP_ONLY, FRAMED if framed else SAME_SITE]
     flags = [one for one in expected if portal.enforced(one.control)]
     settings = _settings(portal, name, framed)

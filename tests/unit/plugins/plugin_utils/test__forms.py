@@ -22,6 +22,8 @@ GUIDE = yaml.safe_load((_preflight.ROLES / "uploads/defaults/main.yml").read_tex
 ANYTHING = {
     "chamilo_domain": "domain() says whether it is the inventory's",
     "chamilo_release_archive": "release()",
+    "chamilo_permissions_policy": "its entries have choices, and chamilo_perms judges the rest",
+    "chamilo_waivers": "waivers()",
     "chamilo_release_sha256": "release()",
     "chamilo_backups_key_folder": "a path on the controller, where key_copy() looks",
     "chamilo_permissions_roots": "chamilo_site_info, before anything changes",
@@ -44,7 +46,7 @@ def test_each_variable_has_a_form_or_a_reason() -> None:
         name
         for name, option in OPTIONS.items()
         if (option["type"] in ("str", "path", "int", "float") and not option.get("choices"))
-        or (option["type"] == "list" and option.get("elements") != "dict" and not option.get("choices"))
+        or (option["type"] == "list" and not option.get("choices"))
         or (option["type"] == "dict")
     }
     assert {*_forms.FORMS} | {*ANYTHING} == open_ended, "add it to FORMS of _forms.py, or give it choices"
@@ -93,7 +95,11 @@ GOOD: dict[str, list[Any]] = {
     "chamilo_owner": ["root", "deploy", "DOM\\deploy", "deploy@school.example", "1000"],
     "chamilo_group": ["", "www-data", "web_users"],
     "chamilo_trusted_proxies": [["10.0.0.5", "fd00::/8", "2001:db8::5"], ["104.16.0.0/13", "172.64.0.0/13"]],
-    "chamilo_integrations": [{}, {"lti": ["https://*.school.example:8443"], "h5p": ("https://school.h5p.com",)}],
+    "chamilo_headers_csp_sources": [{}, {"script-src": ["https://*.example.org"], "connect-src": ()}],
+    "chamilo_integrations": [
+        [{"partner": "lti", "direction": "embedded", "origin": "https://*.school.example:8443"}],
+        [{"partner": "h5p", "origin": "https://school.h5p.com"}],
+    ],
     "chamilo_friends": [["10.1.2.3/8", "11.0.0.0/8"], ["172.16.0.0/12", "::ffff:192.0.2.0/120"], ["2a00::/16"], []],
     "chamilo_database_clients": [["10.0.0.11", "10.0.0.0/24"], ["fd00::1"]],
     "chamilo_alert_mail": ["", "admin+chamilo@xn--schle-mva.example", "root@localhost"],
@@ -203,9 +209,14 @@ BAD: dict[str, list[Any]] = {
         'https://x.y/"',
         "https://x.y/$host",
     ],
+    "chamilo_headers_csp_sources": [
+        *({"img-src": ["https://a.example"]}, {"script-src": "https://a.example"}, {"script-src": ["https://*"]}),
+        *({"script-src": ["'unsafe-hashes'"]}, {"connect-src": ["https://a.example; script-src *"]}),
+    ],
     "chamilo_integrations": [
-        *({"xapi": ["https://lrs.example"]}, {"lti": "https://lms.example"}, {"lti": ["https://*"]}),
-        {"onlyoffice": ["https://docs.example; script-src *"]},
+        [{"partner": "lti", "origin": "https://lms.example"}],
+        [{"partner": "h5p", "direction": "embeds", "origin": "https://a.example"}],
+        [{"partner": "onlyoffice", "origin": "https://docs.example; script-src *"}],
     ],
     "chamilo_headers_frame_ancestors": [
         ["*"],

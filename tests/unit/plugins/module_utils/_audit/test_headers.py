@@ -138,7 +138,8 @@ def test_partners_are_allowed_by_policy(look_at, partner):
 
 
 def test_integrations_in_whose_frames_the_portal_is_shown_are_partners(look_at):
-    options = {"integrations": {"lti": [PARTNER], "h5p": ["https://h5p.example"]}}
+    h5p = {"partner": "h5p", "origin": "https://h5p.example"}
+    options = {"integrations": [{"partner": "lti", "direction": "embeds", "origin": PARTNER}, h5p]}
     sent = {**without("X-Frame-Options"), "Content-Security-Policy": f"frame-ancestors 'self' {PARTNER}"}
     assert headers.frame_options(look_at(server(sent), options=options)).status == "pass"
     assert headers.frame_options(look_at(server(GOOD), options=options)).status == "fail"

@@ -70,7 +70,7 @@ def test_a_flag_that_is_missing(look_at, name):
     ],
 )
 def test_samesite_none_is_declared_by_who_frames_the_portal(look_at, kind, flags, status, words):
-    declared = {"integrations": {kind: ["https://lms.example"]}}
+    declared = {"integrations": [{"partner": kind, "origin": "https://lms.example"}]}
     finding = sessions.same_site(inspect(look_at, setting(f"chamilo2={NUMBER}{flags}"), options=declared))
     assert finding.status == status and words in finding.evidence
 

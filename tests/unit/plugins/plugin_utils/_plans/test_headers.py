@@ -74,14 +74,27 @@ def test_a_partner_leaves_no_frame_options_of_the_application(host):
 
 @pytest.mark.parametrize("server", ["nginx", "apache"])
 def test_integrations_are_permitted_what_each_kind_needs(host, server):
-    services = {"lti": ["https://lms.school.example"], "onlyoffice": ["https://docs.school.example"]}
-    given = {**PARTNER, "chamilo_headers_csp": "enforce", "chamilo_integrations": {**services, "h5p": []}}
+    services = [
+        {"partner": "lti", "direction": "embeds", "origin": "https://lms.school.example"},
+        {"partner": "lti", "direction": "embedded", "origin": "https://tool.school.example"},
+        {"partner": "onlyoffice", "origin": "https://docs.school.example"},
+    ]
+    sources = {"script-src": ["https://js.culqi.example"], "connect-src": ["https://maps.example"]}
+    given = {
+        **PARTNER,
+        "chamilo_headers_csp": "enforce",
+        "chamilo_integrations": services,
+        "chamilo_headers_csp_sources": sources,
+    }
     texts = files(planned(host, "headers", __chamilo_common_info=site(host, server), **given))
     sent = "\n".join(texts.values())
     rules = {part.strip(' "') for line in sent.splitlines() for part in line.split(";")}
     assert any(rule.startswith("frame-ancestors 'self' https://lms.school.example") for rule in rules)
     assert sent.count("https://lms.school.example https://lms.school.example") == 0, "the same origin once"
-    assert "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob: https://docs.school.example" in rules
+    scripts = "https://js.culqi.example https://docs.school.example"
+    assert f"script-src 'self' 'unsafe-inline' 'unsafe-eval' blob: {scripts}" in rules
+    assert "connect-src 'self' data: blob: https://maps.example" in rules
+    assert "tool.school.example" not in sent, "it is shown, and shows nothing"
     assert len([rule for rule in rules if "https://docs.school.example" in rule]) == 1
     hide = "fastcgi_hide_header X-Frame-Options;" if server == "nginx" else "unset X-Frame-Options"
     assert hide in sent and "SAMEORIGIN" not in sent

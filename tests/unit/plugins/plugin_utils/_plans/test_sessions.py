@@ -57,7 +57,9 @@ def test_a_secure_cookie_goes_to_a_portal_that_is_reached_by_https(host, vhost, 
     assert "session.cookie_samesite = Lax" in text(plan, "php", "91-chamilo-campus_test")
 
 
-FRAMED = {"chamilo_integrations": {"lti": ["https://lms.school.example"], "onlyoffice": ["https://docs.example"]}}
+OFFICE = {"partner": "onlyoffice", "origin": "https://docs.example"}
+PLATFORM = {"partner": "lti", "direction": "embeds", "origin": "https://lms.school.example"}
+FRAMED = {"chamilo_integrations": [PLATFORM, OFFICE]}
 SETTING = "security.security_session_cookie_samesite_none"
 
 
@@ -65,8 +67,13 @@ SETTING = "security.security_session_cookie_samesite_none"
     ("given", "vhost", "flag"),
     [
         (FRAMED, "https", '"None"'),  # a bare None is no value to PHP
-        ({"chamilo_integrations": {"proctoring": ["https://exams.example"]}}, "https", '"None"'),
-        ({"chamilo_integrations": {"onlyoffice": ["https://docs.example"], "lti": []}}, "https", "Lax"),
+        ({"chamilo_integrations": [{"partner": "proctoring", "origin": "https://exams.example"}]}, "https", '"None"'),
+        (
+            {"chamilo_integrations": [{**PLATFORM, "direction": "embedded"}]},
+            "https",
+            '"None"',
+        ),  # a deep link comes back
+        ({"chamilo_integrations": [OFFICE]}, "https", "Lax"),
         (FRAMED, "plain", "Lax"),  # no browser takes None without Secure
     ],
 )
