@@ -137,9 +137,7 @@ def test_what_is_let_out_is_found(fresh: Host) -> None:
 def test_each_variable_with_a_secret_has_a_test_value() -> None:
     known = [option for spec in (*specs().values(), PLAYBOOK_VARIABLES) for option in spec.items()]
     secret = {name for name, option in known if option.get("no_log")}
-    assert set(VARIABLES) == {name for name in secret if not name.startswith("chamilo_setup_")}, (
-        "of those: test_setup.py"
-    )
+    assert set(VARIABLES) == {name for name in secret if not name.startswith("chamilo_setup_")}  # those: test_setup.py
 
 
 @pytest.mark.usefixtures("sink")  # a server that takes the mail
