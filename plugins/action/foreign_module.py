@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.executor.module_common import _apply_action_arg_defaults
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, InvalidAnswer, printed
@@ -54,6 +55,8 @@ class ActionModule(HostAction):
         seconds = self._task.async_val
         if seconds and self._task.poll:
             raise AnsibleActionFail("foreign_module waits for the end of its job. Set poll to 0.")
+        # A user's module_defaults hold for the module, as in a task of its own. ansible-core's service does the same.
+        options = _apply_action_arg_defaults(MODULES[name], self._task, options, self._templar)
         answer = self._run(name, self._plugin(MODULES[name], options, seconds), variables)
         if seconds and not answer.get("failed"):
             answer = self._wait(name, answer.get("ansible_job_id", ""), variables)

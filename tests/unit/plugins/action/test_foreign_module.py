@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -42,9 +43,10 @@ class Core:
 
 
 def act(core: Core, options: dict[str, Any], seconds: int = 0, poll: int = 0, connection: Any = None) -> dict[str, Any]:
-    task = Mock(args=options, async_val=seconds, poll=poll, check_mode=False)
+    task = Mock(args=options, async_val=seconds, poll=poll, check_mode=False, module_defaults=[])
     task.copy = lambda: Mock()
-    action = foreign_module.ActionModule(task, connection or Mock(), Mock(), Mock(), Mock(), Mock())
+    templar = Mock(template=lambda value: value, _engine=Mock(resolve_to_container=lambda value: value))
+    action = foreign_module.ActionModule(task, connection or Mock(), Mock(), Mock(), templar, Mock())
     action._shared_loader_obj = Mock(action_loader=core)
     result: dict[str, Any] = action.run(task_vars={})
     return result
@@ -163,3 +165,16 @@ def test_ansible_core_polls_no_job() -> None:
 def test_a_host_that_cannot_be_reached_stays_unreachable() -> None:
     with pytest.raises(AnsibleConnectionFailure):
         act(Core(AnsibleConnectionFailure("lost")), {"apt": {}})
+
+
+def test_the_defaults_that_a_play_sets_for_a_module_hold_here_too(ansible: Any, tmp_path: Path) -> None:
+    tasks = [
+        {"chamilo.hardening.foreign_module": {"file": {"path": str(tmp_path / name), "state": "touch", **more}}}
+        for name, more in (("default", {}), ("own", {"mode": "0640"}))
+    ]
+    defaults = {"ansible.builtin.file": {"mode": "{{ '06' }}00"}}
+    plays = [{"hosts": "chamilo", "gather_facts": False, "module_defaults": defaults, "tasks": tasks}]
+    done = ansible.play(plays, {"campus.test": {}})
+    assert done.code == 0, done.output
+    modes = {name: (tmp_path / name).stat().st_mode & 0o777 for name in ("default", "own")}
+    assert modes == {"default": 0o600, "own": 0o640}
