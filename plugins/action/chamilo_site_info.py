@@ -38,6 +38,7 @@ class ActionModule(HostAction):
             if not ahead:
                 raise
             answer = {"failed": True, "msg": str(problem)}
+        answer["asked"] = request.get("sections", [])
         if ahead and answer.get("failed"):
             # The node goes on into the play that changes it, where this stops each node of its portal.
             return {"refused": reason(answer)}

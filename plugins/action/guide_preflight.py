@@ -36,7 +36,6 @@ HARDEN = Path(__file__).resolve().parents[2] / "playbooks/harden.yml"
 @dataclass(frozen=True)
 class Request:
     sections: Sequence[Section]  # that will run
-    found_domain: str = ""  # of the portal that discovery found in this play
     discovered: bool = False  # on every host of the play
     ended: bool = False  # the run has done what it could
     degrades: bool = False  # what is in the way of a section is answered, and refused otherwise
@@ -89,14 +88,6 @@ class ActionModule(CollectionAction):
             found.append(Obstacle(why, ("database",)))
         if not request.degrades:
             messages += [one.why for one in found]
-        if request.found_domain not in ("", str(domain).lower()):
-            messages.append(
-                f"This play discovered the portal {request.found_domain}, and {', '.join(request.sections)} "
-                f"is to harden {domain}: Ansible runs discovery once for each host of a play. Nothing was changed for "
-                f"{domain}. "
-                "Give each portal an inventory name of its own, with the same ansible_host, or a play of its own."
-            )
-
         if messages:
             result["failed"] = True
             result["msg"] = "\n".join(messages)

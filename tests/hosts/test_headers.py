@@ -115,6 +115,9 @@ def test_the_role_works_alone_in_another_play(fresh: Host, playbook: Playbook) -
   tasks:
     - ansible.builtin.include_role:
         name: chamilo.hardening.headers
+  handlers:
+    - ansible.builtin.command: {cmd: tee -a /root/heard, stdin: heard}
+      listen: chamilo web server reloaded
 """,
     )
     assert playbook.run(play, fresh).changed[fresh.domain] > 0
@@ -123,6 +126,7 @@ def test_the_role_works_alone_in_another_play(fresh: Host, playbook: Playbook) -
     assert not wrong(answer, HEADERS)
     assert not missing_from_the_portal(fresh, "http")
     assert playbook.run(play, fresh).changed[fresh.domain] == 0
+    assert fresh.run("cat /root/heard").stdout.split() == ["heard"], "by who listens, and only when something changed"
 
 
 def test_a_framing_partner_is_let_in_by_the_policy(varied: Host, playbook: Playbook) -> None:

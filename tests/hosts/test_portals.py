@@ -42,6 +42,18 @@ echo first >/var/www/chamilo/public/who.txt
 echo second >/var/www/second/public/who.txt
 """
 
+LOOP = """
+- hosts: all
+  become: true
+  gather_facts: false
+  tasks:
+    - ansible.builtin.include_role:
+        name: "chamilo.hardening.{{ item[1] }}"
+      vars:
+        chamilo_domain: "{{ item[0] }}"
+      loop: "{{ portals | product(['headers', 'uploads']) }}"
+"""
+
 
 @pytest.fixture
 def playbook(tmp_path: Path) -> Playbook:
@@ -138,6 +150,20 @@ def test_two_portals_on_one_host_keep_apart(fresh: Host, playbook: Playbook) -> 
     assert faults(fresh, fresh.domain) == []
     fresh.run("chamilo-hardening undo uploads --yes")
     assert blocked(fresh, "chamilo") == before
+
+
+def test_single_roles_in_a_loop_harden_each_portal_of_a_host(fresh: Host, playbook: Playbook) -> None:
+    fresh.run(SECOND)
+    also_serve(fresh, "second.test", "/var/www/second")
+    names = [fresh.domain, "second.test"]
+    site = playbook.write("site.yml", LOOP)
+    playbook.run(site, fresh, portals=names)
+    for name in names:
+        answer = fresh.http(f"http://{name}/login")
+        assert [answer.values(key) for key in HEADERS] == [[HEADERS[key]] for key in HEADERS]
+    ours = blocked(fresh, "chamilo")
+    assert "phar" in ours and blocked(fresh, "second") == ours
+    assert playbook.run(site, fresh, portals=names).changed[fresh.domain] == 0
 
 
 @pytest.mark.cells("trixie-apache")

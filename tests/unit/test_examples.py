@@ -131,6 +131,7 @@ def test_an_example_of_variables_is_accepted(block: str) -> None:
         values
         or of_tasks
         or "chamilo:" in block
+        or "listen: chamilo web server reloaded" in block
         or "name: chamilo-hardening" in block
         or "role: chamilo.hardening" in block
         or "import_playbook: chamilo.hardening" in block

@@ -233,8 +233,9 @@ def test_a_run_comes_to_its_end(site: str, run: Run) -> None:
 
 # Tasks that no recorded site carries out, and why.
 UNREACHED = {
-    "Refuse values that cannot work": "only where a role runs without the playbook; a guard reads it",
-    "Refuse values that do not fit into a header": "the same",
+    "Prepare the host for the section": "only where a role runs without the playbook: tests/hosts/test_portals.py",
+    "Refuse values that cannot work": "the same; a guard reads it",
+    "Forget what was observed of another portal": "the same",
     "Install the packages of the section": "a role is included: what it installs is recorded",
     "Remember that they are installed": "only where some were: tests of the plan",
     "Ensure that a virtual host includes the drop-ins": "only where the role runs without https before it",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from ...module_utils._application.declared import SECTIONS
 from ...module_utils._application.obstacles import OFFSITE, SMTP
 from ...module_utils._transaction.probe import Probe
 from .. import _obstacles
@@ -33,6 +34,8 @@ class Asked(Plan):
     """Apart from the rest, which takes values that are judged by their forms first."""
 
     sections: Sequence[str]  # of this play, and the one that the role common runs for
+    again: bool  # what this play discovered is another portal, or was not asked for this section
+    others: Sequence[str]  # the variables in which tasks registered what they did to another portal
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,16 @@ def active(portal: Portal, given: Mapping[str, Any]) -> Active:
 
 
 def asked_for(_portal: Portal, given: Mapping[str, Any]) -> Asked:
-    return Asked(sections=_asked(given), values={})
+    asked = _asked(given)
+    known = given.get("__chamilo_common_info") or {}
+    another = "site" in known and known["site"]["domain"] not in ("", str(given["chamilo_domain"]).lower())
+    done = [name for name in given if name.startswith(tuple(f"__chamilo_{one}_" for one in SECTIONS))]
+    return Asked(
+        sections=asked,
+        again=another or not {*asked} <= {*known.get("asked", ())},
+        others=done if another else [],
+        values={},
+    )
 
 
 def plan(portal: Portal, given: Mapping[str, Any]) -> Discovery:
@@ -123,6 +135,8 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Discovery:
 
 
 def _asked(given: Mapping[str, Any]) -> list[str]:
+    if given.get("_chamilo_common_section"):
+        return [given["_chamilo_common_section"]]
     if given.get("_chamilo_ahead"):  # the playbook harden, before the play that has the roles
         return list(given["_chamilo_ahead"])
     roles = [*given["ansible_play_role_names"], *given.get("ansible_parent_role_names", [])]

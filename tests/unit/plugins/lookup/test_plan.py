@@ -68,8 +68,9 @@ def test_a_role_reads_its_plan_and_no_private_variable_of_another_role(section):
     files = [path for path in (ROLES / section).rglob("*") if path.suffix in (".yml", ".j2")]
     names = {name for path in files for name in re.findall(r"(?<!\w)__?chamilo_\w+", path.read_text(encoding="utf-8"))}
     known = (f"_chamilo_{section}_", f"__chamilo_{section}_")
-    # By the playbook, by discovery, and to the roles that write virtual hosts and install packages.
-    passed = {"_chamilo_each_once", "__chamilo_common_info", "_chamilo_https_policy", "_chamilo_common_packages"}
+    # By the playbook, by discovery, and to the roles that prepare the host, install packages and write virtual hosts.
+    passed = {"_chamilo_each_once", "__chamilo_common_info", "_chamilo_https_policy"}
+    passed |= {"_chamilo_common_packages", "_chamilo_common_section"}
     assert sorted(name for name in names - passed if not name.startswith(known)) == []
 
 
