@@ -81,7 +81,8 @@ class ActionModule(CollectionAction):
         messages += (
             _preflight.domain(domain, host) + _preflight.subdomains(domain, values) + _preflight.names(domain, values)
         )
-        found = [Obstacle(why, ("backups",)) for why in _preflight.key_copy(request.sections, values, variables)]
+        found = _preflight.without_program(request.sections, values, variables)
+        found += [Obstacle(why, ("backups",)) for why in _preflight.key_copy(request.sections, values, variables)]
         # Before anything changes: on the host of a database that has no portal itself, others work.
         alone = "chamilo_db" in (variables.get("group_names") or ()) and "chamilo_web" not in variables["group_names"]
         if alone and "database" in request.sections and (why := not_there(MODULES["mariadb_user"])):

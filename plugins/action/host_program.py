@@ -37,9 +37,8 @@ class ActionModule(HostAction):
         """Whether discovery saw it in this run, as this task would make it."""
         discovered = seen(self._task, task_vars)
         known = discovered.program if discovered else {}
-        if not {"made_of", "magic", "salt", "told"} <= set(known) or not set(request) <= {
-            "alert_mail",
-            "alert_webhook",
-        }:
+        expected = {"made_of", "magic", "salt", "told", "daily"}
+        if not expected <= set(known) or not set(request) <= {"alert_mail", "alert_webhook", "daily"}:
             return False
-        return asks_for_nothing(program.content, Request(**request).recipient, known)
+        wanted = Request(**request)
+        return asks_for_nothing(program.content, wanted.recipient, known, wanted.daily)

@@ -30,8 +30,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import refusal
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.request import options, run
-from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import Request, install
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
+from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import Installation, Places, Request
 
 
 def work(request: Request, module: AnsibleModule) -> dict[str, Any]:
@@ -42,7 +41,8 @@ def work(request: Request, module: AnsibleModule) -> dict[str, Any]:
     if refused:
         module.fail_json(msg=refused)
     program = zlib.decompress(base64.b64decode(request.content))
-    done = install(program, request.version, request.path, module.check_mode, recipient=recipient, store=Store())
+    places = Places(request.path)
+    done = Installation(program, request.version, recipient, request.daily, places=places).install(module.check_mode)
     result = {"changed": done.changed, "version": request.version}
     return {**result, "diff": done.diff} if module._diff else result
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ..module_utils._application.obstacle import Obstacle
 from ..module_utils._common.naming import word
 from . import _controls, _forms, _keys, _portals, _removed
 
@@ -40,6 +41,8 @@ PLAYBOOK_VARIABLES: dict[str, dict[str, Any]] = {
     "chamilo_drain_tasks": {"type": "path"},
     "chamilo_undrain_tasks": {"type": "path"},
 }
+# Renewal and HSTS, bans, backups, releases and alerts: a run alone does not keep them true.
+BY_THE_PROGRAM = ("https", "brute_force", "backups", "updates", "monitoring")
 NETWORKS = ("chamilo_trusted_proxies", "chamilo_friends", "chamilo_database_clients")
 # Chamilo renames .php to .phps before its check, and knows none of the others behind it.
 NEVER_TAKEN = (
@@ -346,24 +349,41 @@ def key_copy(sections: Sequence[str], values: Mapping[str, Any], variables: Mapp
 
     ``variables``: what Ansible itself knows of the host and of the run.
     """
-    tags = variables.get("ansible_run_tags") or ("all",)
     if (
         "backups" not in sections
         or values.get("chamilo_backups_password")
         or values.get("chamilo_backups_state") == "absent"
         or not _portals.serves_web({**values, "group_names": variables.get("group_names")})
-        # The playbook harden asks about all sections, whichever will run.
-        or (
-            len(sections) > 1
-            and not {"all", "tagged", "backups"} & set(tags)
-            and not values.get("chamilo_backups_first")
-        )
+        or not (_runs("backups", sections, variables) or values.get("chamilo_backups_first"))
     ):
         return []
     host = str(variables.get("inventory_hostname"))
     site = values.get("chamilo_site") or word(str(values.get("chamilo_domain", host)))
     directory = str(values.get("chamilo_backups_key_folder") or "")
     return list(filter(None, [_keys.find(directory, host, str(site), variables).cannot_be_kept()]))
+
+
+def _runs(section: str, sections: Sequence[str], variables: Mapping[str, Any]) -> bool:
+    """Whether this run enforces a section. The playbook harden asks about all of them, whichever will run."""
+    tags = variables.get("ansible_run_tags") or ("all",)
+    return section in sections and (len(sections) == 1 or bool({"all", "tagged", section} & set(tags)))
+
+
+def without_program(sections: Sequence[str], values: Mapping[str, Any], variables: Mapping[str, Any]) -> list[Obstacle]:
+    """The sections that would end with the run, where the host program is not to be installed."""
+    if values.get("chamilo_host_program", True):
+        return []
+    scans = values.get("chamilo_uploads_antivirus") or values.get("chamilo_level") == "consider"
+    left = [
+        one
+        for one in (*BY_THE_PROGRAM, *(["uploads"] if scans else []))
+        if _runs(one, sections, variables) and values.get(f"chamilo_{one}_state") != "absent"
+    ]
+    why = (
+        f"chamilo_host_program is false, and {', '.join(left)} would end with this run: the host program goes on with "
+        "that work. Set chamilo_host_program to true, or leave that to a role of your own."
+    )
+    return [Obstacle(why, tuple(left))] if left else []
 
 
 def waivers(value: Any, today: datetime.date) -> tuple[list[str], list[str]]:

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from tests.guide import HEADERS
 from tests.hosts.hardening import HSTS, Playbook, missing_from_the_portal, without_virtual_host
+from tests.playbook import PlayError
 from tests.testbed.hosts import Host
 
 ENVIRONMENT = "/var/www/chamilo/.env"
@@ -127,6 +128,26 @@ def test_the_role_works_alone_in_another_play(fresh: Host, playbook: Playbook) -
     assert not missing_from_the_portal(fresh, "http")
     assert playbook.run(play, fresh).changed[fresh.domain] == 0
     assert fresh.run("cat /root/heard").stdout.split() == ["heard"], "by who listens, and only when something changed"
+
+
+def test_the_role_works_without_the_host_program_or_its_timer(fresh: Host, playbook: Playbook) -> None:
+    without_virtual_host(fresh)
+    play = playbook.write("site.yml", "- {hosts: all, become: true, roles: [chamilo.hardening.headers]}")
+    with pytest.raises(PlayError, match="is not installed, so nothing would put the old files back") as warned:
+        playbook.run(play, fresh, chamilo_host_program=False)
+    assert "exit code 0" in str(warned.value)
+    assert not missing_from_the_portal(fresh, "http")
+    assert not fresh.run("ls -d /usr/local/sbin/cham* /etc/systemd/system/cham*", check=False).stdout
+    assert playbook.run(play, fresh, chamilo_host_program=False).changed[fresh.domain] == 0
+    updates = playbook.write("updates.yml", "- {hosts: all, become: true, roles: [chamilo.hardening.updates]}")
+    with pytest.raises(PlayError, match="chamilo_host_program is false, and updates would end with this run"):
+        playbook.run(updates, fresh, chamilo_host_program=False)
+
+    seen = "systemctl is-active chamilo-hardening-daily.timer; ls /usr/local/sbin/chamilo-hardening"
+    for daily, state in ((False, "inactive"), (True, "active"), (False, "inactive")):
+        assert playbook.run(play, fresh, chamilo_daily=daily).changed[fresh.domain] == 1
+        assert fresh.run(seen, check=False).stdout.split() == [state, "/usr/local/sbin/chamilo-hardening"]
+    assert playbook.run(play, fresh, chamilo_daily=False).changed[fresh.domain] == 0
 
 
 def test_a_framing_partner_is_let_in_by_the_policy(varied: Host, playbook: Playbook) -> None:

@@ -13,7 +13,7 @@ import marshal
 import re
 import secrets
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import MAGIC_NUMBER, source_hash
 from typing import Optional
@@ -97,6 +97,20 @@ _VERSION = re.compile(r"version='([\w.+-]{1,60})'")  # as the controller writes 
 
 
 @dataclass(frozen=True)
+class Places:
+    """Where the parts of it are."""
+
+    program: str = PROGRAM
+    units: str = UNITS
+    addressee: str = alert.CONFIGURATION
+    share: str = SHARE
+
+    @property
+    def timer(self) -> str:
+        return f"{self.units}/{DAILY}.timer"
+
+
+@dataclass(frozen=True)
 class Request:
     """What the module host_program is asked for."""
 
@@ -105,6 +119,7 @@ class Request:
     alert_webhook: str = field(default="", metadata={"no_log": True})
     content: str = field(default="", metadata={"no_log": True})  # of the program, packed; made by the collection
     version: str = ""  # that of the collection
+    daily: bool = True  # whether the host's timer does the daily work
 
     @property
     def recipient(self) -> alert.Addressee | None:
@@ -121,22 +136,22 @@ class Installed:
     diff: list[dict[str, str]] = field(default_factory=list)
 
 
-def seen(
-    program: str = PROGRAM, units: str = UNITS, addressee: str = alert.CONFIGURATION, share: str = SHARE
-) -> dict[str, str]:
+def seen(places: Places = Places()) -> dict[str, str]:
     """What is installed, for `asks_for_nothing`. Empty where a part of it is not as it was written.
 
     Who is told can hold a secret: it goes by a fingerprint that nobody can compare with another one.
     """
     with Tree() as tree:
-        found, private = tree.inspect(program), tree.inspect(addressee)
-        right = all(tree.inspect(path).same(item) for path, item in _texts(program, units, share).items())
+        found, private = tree.inspect(places.program), tree.inspect(places.addressee)
+        daily = tree.inspect(places.timer) != ABSENT
+        right = all(tree.inspect(path).same(item) for path, item in _texts(places, daily).items())
     made_of = _made_of(found.data)
     if not (right and made_of and found.same(file_item(found.data, 0, 0, 0o755))):
         return {}
     salt = secrets.token_hex(16)
     reported = _fingerprint(private.data, salt) if private.same(file_item(private.data, 0, 0, 0o600)) else ""
-    return {"made_of": made_of, "magic": MAGIC_NUMBER.hex(), "salt": salt, "told": reported}
+    known = {"made_of": made_of, "magic": MAGIC_NUMBER.hex(), "salt": salt, "told": reported}
+    return {**known, "daily": f"{daily:02x}"}
 
 
 def newer(version: str, program: str = PROGRAM) -> str:
@@ -164,8 +179,12 @@ def _version(program: bytes) -> str:
     return found[1] if found else ""
 
 
-def asks_for_nothing(content: bytes, recipient: alert.Addressee | None, known: Mapping[str, str]) -> bool:
+def asks_for_nothing(
+    content: bytes, recipient: alert.Addressee | None, known: Mapping[str, str], daily: bool = True
+) -> bool:
     """Whether `install` would change nothing, by what `seen` saw on that host."""
+    if known["daily"] != f"{daily:02x}":
+        return False
     made_of = _name(content, bytes.fromhex(known["magic"])).hex()
     reported = "" if recipient is None else _fingerprint(_addressee(recipient), known["salt"])
     return known["made_of"] == made_of and (recipient is None or known["told"] == reported)
@@ -179,93 +198,90 @@ def _addressee(recipient: alert.Addressee) -> bytes:
     return (json.dumps({"mail": recipient.mail, "webhook": recipient.webhook}, sort_keys=True) + "\n").encode()
 
 
-def _texts(program: str, units: str, share: str) -> dict[str, Item]:
+def _texts(places: Places, daily: bool) -> dict[str, Item]:
+    units, program = places.units, places.program
+    timer = {
+        places.timer: file_item(TIMER_TEXT.encode(), 0, 0, 0o644),
+        f"{units}/timers.target.wants/{DAILY}.timer": Item("link", target=f"../{DAILY}.timer"),
+    }
     return {
-        **{f"{share}/{path}": ABSENT for path in FORMER},
+        **{f"{places.share}/{path}": ABSENT for path in FORMER},
         f"{units}/{UNIT}": file_item(UNIT_TEXT.format(program=program).encode(), 0, 0, 0o644),
         # What `systemctl enable` does.
         f"{units}/sysinit.target.wants/{UNIT}": Item("link", target=f"../{UNIT}"),
         f"{units}/{DAILY}.service": file_item(DAILY_TEXT.format(program=program).encode(), 0, 0, 0o644),
-        f"{units}/{DAILY}.timer": file_item(TIMER_TEXT.encode(), 0, 0, 0o644),
-        f"{units}/timers.target.wants/{DAILY}.timer": Item("link", target=f"../{DAILY}.timer"),
+        **{path: item if daily else ABSENT for path, item in timer.items()},
     }
 
 
-def install(
-    content: bytes,
-    version: str,
-    program: str,
-    check: bool,
-    machine: Machine | None = None,
-    units: str = UNITS,
-    recipient: alert.Addressee | None = None,
-    addressee: str = alert.CONFIGURATION,
-    store: Store | None = None,
-    share: str = SHARE,
-) -> Installed:
-    """Install what is not there already. An unchanged host costs a check of each file and no command.
+@dataclass
+class Installation:
+    """What is to be there. ``recipient``: that of alerts; None leaves it as it is.
 
-    ``recipient``: the recipients of alerts; None leaves them as they are. ``store``: whose lock is taken for a
-    change. Two portals of one host are two hosts to Ansible, which works on them at the same time.
+    ``store``: whose lock is taken for a change. Two portals of one host are two hosts to Ansible, which works on them
+    at the same time.
     """
-    machine = machine or Machine()
-    if words := newer(version, program):
-        raise StateError(f"{words}. Nothing was changed.")
-    if store is None or check:
-        return _install(content, version, program, check, machine, units, recipient, addressee, share)
-    done = _install(content, version, program, True, machine, units, recipient, addressee, share)
-    if done.changed:
-        with store.lock("the installation of chamilo-hardening", LOCK_SECONDS):
-            done = _install(content, version, program, False, machine, units, recipient, addressee, share)
-    return done
 
+    content: bytes
+    version: str
+    recipient: alert.Addressee | None = None
+    daily: bool = True
+    machine: Machine = field(default_factory=Machine)
+    places: Places = Places()
+    store: Store = field(default_factory=Store)
 
-def _install(
-    content: bytes,
-    version: str,
-    program: str,
-    check: bool,
-    machine: Machine,
-    units: str,
-    recipient: alert.Addressee | None,
-    addressee: str,
-    share: str,
-) -> Installed:
-    desired = {program: ABSENT, **_texts(program, units, share)}  # the program: see below
-    if recipient is not None:
-        desired[addressee] = file_item(_addressee(recipient), 0, 0, 0o600)
-    done = Installed()
-    with Tree() as tree:
-        old = {path: tree.inspect(path) for path in desired}
-        data = old[program].data
-        desired[program] = file_item(data if _is_made_of(content, data) else compiled(content, program), 0, 0, 0o755)
-        different = [path for path, item in desired.items() if not old[path].same(item)]
-        for path in different:
-            if path == addressee:
-                before, after = "", "the recipients of alerts (not shown: they can contain a secret)\n"
-            elif path == program:
-                before, after = _summary(old[path]), f"version {version}, {_summary(desired[path])}"
-            else:
-                before, after = _text(old[path]), _text(desired[path])
-            done.diff.append({"before_header": path, "after_header": path, "before": before, "after": after})
-        done.changed = bool(done.diff)
-        if check:
-            return done
-        # The links matter at boot only. They come last, as the mark that systemd knows the rest: a run that ended
-        # before is seen by that they are missing.
-        links = [path for path in different if desired[path].is_link]
-        _write(tree, {path: desired[path] for path in different if path not in links}, addressee)
-        if any(path.startswith(f"{units}/") for path in different) and machine.systemd:
-            for argv in (["systemctl", "daemon-reload"], ["systemctl", "restart", f"{DAILY}.timer"]):
-                _run(machine, argv)
-        _write(tree, {path: desired[path] for path in links}, addressee)
-    return done
+    def install(self, check: bool) -> Installed:
+        """Install what is not there already. An unchanged host costs a check of each file and no command."""
+        if words := newer(self.version, self.places.program):
+            raise StateError(f"{words}. Nothing was changed.")
+        done = self._install(True)
+        if done.changed and not check:
+            with self.store.lock("the installation of chamilo-hardening", LOCK_SECONDS):
+                done = self._install(False)
+        return done
 
+    def _install(self, check: bool) -> Installed:
+        program, private, timer = self.places.program, self.places.addressee, self.places.timer
+        desired = {program: ABSENT, **_texts(self.places, self.daily)}  # the program: see below
+        if self.recipient is not None:
+            desired[private] = file_item(_addressee(self.recipient), 0, 0, 0o600)
+        done = Installed()
+        with Tree() as tree:
+            old = {path: tree.inspect(path) for path in desired}
+            data, content = old[program].data, self.content
+            made = data if _is_made_of(content, data) else compiled(content, program)
+            desired[program] = file_item(made, 0, 0, 0o755)
+            different = [path for path, item in desired.items() if not old[path].same(item)]
+            for path in different:
+                if path == private:
+                    before, after = "", "the recipients of alerts (not shown: they can contain a secret)\n"
+                elif path == program:
+                    before, after = _summary(old[path]), f"version {self.version}, {_summary(desired[path])}"
+                else:
+                    before, after = _text(old[path]), _text(desired[path])
+                done.diff.append({"before_header": path, "after_header": path, "before": before, "after": after})
+            done.changed = bool(done.diff)
+            if check:
+                return done
+            # The links matter at boot only. They come last, as the mark that systemd knows the rest: a run that ended
+            # before is seen by that they are missing.
+            links = [path for path in different if desired[path].is_link]
+            if timer in different and not self.daily:
+                self._systemctl("stop", f"{DAILY}.timer")
+            _write(tree, {path: desired[path] for path in different if path not in links}, private)
+            if any(path.startswith(f"{self.places.units}/") for path in different):
+                self._systemctl("daemon-reload")
+                if self.daily:
+                    self._systemctl("restart", f"{DAILY}.timer")
+            _write(tree, {path: desired[path] for path in links}, private)
+        return done
 
-def _run(machine: Machine, argv: Sequence[str]) -> None:
-    code, output = machine.run(argv, 60)
-    if code:
-        raise StateError(f"`{' '.join(argv)}` failed ({code}): {output}")
+    def _systemctl(self, *words: str) -> None:
+        if not self.machine.systemd:
+            return
+        code, output = self.machine.run(["systemctl", *words], 60)
+        if code:
+            raise StateError(f"`systemctl {' '.join(words)}` failed ({code}): {output}")
 
 
 def _write(tree: Tree, items: Mapping[str, Item], private: str) -> None:

@@ -24,6 +24,7 @@ SEEN = {
     "magic": b"1234".hex(),
     "salt": "x",
     "told": install._fingerprint(install._addressee(MAIL), "x"),
+    "daily": "01",
 }
 TOLD = {"alert_mail": MAIL.mail, "alert_webhook": ""}
 
@@ -47,6 +48,7 @@ def known(seen: dict[str, str]) -> dict[str, Any]:
     [
         (known(SEEN), TOLD, False),
         (known(SEEN), {}, False),
+        (known(SEEN), {"daily": False}, True),
         ({}, TOLD, True),
         ({**known(SEEN), "_chamilo_each_once": False}, TOLD, True),
         (known({}), TOLD, True),

@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from typing import Any
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import Addressee
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import install
 from ansible_collections.chamilo.hardening.plugins.modules import host_program
 from tests.tools.asking import ask
@@ -19,19 +19,27 @@ from tests.tools.asking import ask
 CONTENT = base64.b64encode(zlib.compress(b"program")).decode()
 
 
+def given(monkeypatch: pytest.MonkeyPatch) -> list[install.Installation]:
+    """What the engine is asked for."""
+    installed: list[install.Installation] = []
+
+    class Installation(install.Installation):
+        def install(self, check: bool) -> install.Installed:
+            installed.append(self)
+            return install.Installed(True, [{"before": ""}])
+
+    monkeypatch.setattr(host_program, "Installation", Installation)
+    return installed
+
+
 def test_the_program_is_unpacked_and_installed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    installed: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(
-        host_program,
-        "install",
-        lambda *words, recipient, store: (
-            installed.append((*words, recipient)) or install.Installed(True, [{"before": ""}])
-        ),
-    )
-    done = ask(host_program, capsys, content=CONTENT, version="1.2.3", path="/x", _ansible_diff=True)
-    assert installed == [(b"program", "1.2.3", "/x", False, None)]
+    installed = given(monkeypatch)
+    done = ask(host_program, capsys, content=CONTENT, version="1.2.3", path="/x", daily=False, _ansible_diff=True)
+    (one,) = installed
+    assert (one.content, one.version, one.places.program) == (b"program", "1.2.3", "/x")
+    assert (one.recipient, one.daily) == (None, False)
     assert (done["changed"], done["version"], done["diff"]) == (True, "1.2.3", [{"before": ""}])
     assert CONTENT not in json.dumps(done)
 
@@ -49,12 +57,9 @@ def test_whom_to_report_is_handed_on(
     arguments: dict[str, str],
     recipient: tuple[str, str],
 ) -> None:
-    reported: list[Any] = []
-    monkeypatch.setattr(
-        host_program, "install", lambda *words, recipient, store: reported.append(recipient) or install.Installed()
-    )
+    installed = given(monkeypatch)
     ask(host_program, capsys, content=CONTENT, version="1.2.3", **arguments)
-    assert [(one.mail, one.webhook) for one in reported] == [recipient]
+    assert [one.recipient for one in installed] == [Addressee(*recipient)]
 
 
 @pytest.mark.parametrize(

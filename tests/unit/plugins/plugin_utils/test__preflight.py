@@ -255,6 +255,27 @@ def test_where_the_copy_of_the_backup_key_cannot_be_written_a_run_is_refused(
     assert _preflight.key_copy(["backups"], {}, known) == [], "it is used where it is"
 
 
+@pytest.mark.parametrize(
+    ("sections", "values", "tags", "left"),
+    [
+        (["headers", "backups", "updates"], {}, [], "backups, updates"),
+        (["headers", "backups", "updates"], {}, ["updates", "headers"], "updates"),
+        (["headers", "backups", "updates"], {"chamilo_backups_state": "absent"}, [], "updates"),
+        (["headers", "uploads"], {}, [], ""),
+        (["headers", "uploads"], {"chamilo_uploads_antivirus": True}, [], "uploads"),
+        (["uploads"], {"chamilo_level": "consider"}, ["mine"], "uploads"),
+    ],
+)
+def test_what_goes_on_by_the_host_program_is_refused_without_it(
+    sections: list[str], values: dict[str, Any], tags: list[str], left: str
+) -> None:
+    variables = {"ansible_run_tags": tags}
+    found = _preflight.without_program(sections, {**values, "chamilo_host_program": False}, variables)
+    assert [", ".join(one.sections) for one in found] == ([left] if left else [])
+    assert all(one.why.startswith(f"chamilo_host_program is false, and {left} would end") for one in found)
+    assert _preflight.without_program(sections, values, variables) == []
+
+
 def test_waivers_that_ran_out_are_announced() -> None:
     entry = {"control": "headers_csp", "reason": "The editor breaks.", "owner": "Anna", "until": "2026-11-24"}
     assert _preflight.waivers([entry], datetime.date(2026, 11, 24)) == ([], [])

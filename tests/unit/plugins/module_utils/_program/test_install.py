@@ -27,9 +27,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._program import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import (
     DAILY,
     UNIT,
+    Installation,
     Installed,
+    Places,
     asks_for_nothing,
-    install,
     newer,
     seen,
 )
@@ -56,6 +57,8 @@ class Place:
         self.units = root / "units"
         self.addressee = root / "etc/alert.json"
         self.share = root / "share"
+        self.places = Places(str(self.program), str(self.units), str(self.addressee), str(self.share))
+        self.store = Store(str(root / "own"))
         self.commands: list[str] = []
         self.code = 0
 
@@ -70,14 +73,16 @@ class Place:
         systemd: bool = True,
         recipient: Addressee | None = None,
         store: Store | None = None,
+        daily: bool = True,
     ) -> Installed:
         self.commands.clear()
         machine = Machine(self.run, systemd=systemd)
-        paths = {"units": str(self.units), "addressee": str(self.addressee), "share": str(self.share)}
-        return install(content, "1.2.3", str(self.program), check, machine, recipient=recipient, store=store, **paths)
+        return Installation(
+            content, "1.2.3", recipient, daily, machine, places=self.places, store=store or self.store
+        ).install(check)
 
     def seen(self) -> dict[str, str]:
-        return seen(str(self.program), str(self.units), str(self.addressee), str(self.share))
+        return seen(self.places)
 
 
 @pytest.fixture
@@ -197,6 +202,19 @@ def test_who_saw_it_knows_whether_there_is_something_to_do(place: Place) -> None
     assert known["told"] != again["told"], "it cannot be compared with another one"
     place.addressee.chmod(0o644)
     assert not asks_for_nothing(ONE, reported, place.seen())
+
+
+def test_the_daily_timer_is_left_out_and_comes_back(place: Place) -> None:
+    timer, link = place.units / f"{DAILY}.timer", place.units / "timers.target.wants" / f"{DAILY}.timer"
+    assert place.install(daily=False).changed and not timer.exists()
+    assert (place.units / f"{DAILY}.service").exists(), "for a timer of one's own"
+    assert place.commands == ["systemctl daemon-reload"]
+    assert not place.install(daily=False).changed and asks_for_nothing(ONE, None, place.seen(), daily=False)
+    assert not asks_for_nothing(ONE, None, place.seen())
+    assert place.install().changed and timer.exists() and link.is_symlink()
+    assert not asks_for_nothing(ONE, None, place.seen(), daily=False)
+    assert place.install(daily=False).changed and not timer.exists() and not link.is_symlink()
+    assert place.commands == [f"systemctl stop {DAILY}.timer", "systemctl daemon-reload"]
 
 
 def test_without_systemd_the_files_are_enough(place: Place) -> None:
