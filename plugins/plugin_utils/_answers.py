@@ -224,6 +224,7 @@ DISCOVERED: dict[str, Shape] = {
     "site.hsts_since": Text(r"(?:\d{4}-\d\d-\d\d)?"),
     "site.managed_from": Text(HOST),
     **{f"site.{each}": List(Text(NAME)) for each in ("portal_names", "access_urls", "answered")},
+    "site.in_place.answered": List(Text(LINE)),
     "site.plugins": List(Text(PLUGIN)),
     "site.own_host.refused": Each(MESSAGE),
     **{f"site.own_host.{each}": List(Text(LINE)) for each in ("kept", "kept_php")},

@@ -98,6 +98,51 @@ def test_a_virtual_host_stays_its_owners(make: Callable[..., Host], cell: Cell, 
     assert not missing_from_the_portal(host, "http")
 
 
+# An older program's addresses, in each of the ways that nginx has for them.
+MOVED = """
+    rewrite ^/claroline/(\\w+)/index\\.php$ /courses/$1 permanent;
+    if ($request_uri ~ ^/moodle/) { return 301 /; }
+    if ($moved) { return 301 $moved; }
+    location = /news.php { return 301 /blog; }
+    location ^~ /forum/ { return 410; }
+    location ~ ^/wiki/.+\\.php5?$ { return 302 /; }
+"""
+MAP = "map $request_uri $moved { /store/x.php?id=7 /shop; }\n"
+OLD = (
+    *("/claroline/bio/index.php", "/moodle/x.php?id=1", "/store/x.php?id=7"),
+    *("/news.php", "/forum/x.php", "/wiki/a.php5"),
+)
+# Each seems to be one of them: PHP that was uploaded would answer.
+UPLOADED = (
+    *("/claroline/bio/x.php", "/main/../upload/x.php", "/upload/x.php?/wiki/a.php5"),
+    *("/store/x.php?id=8", "/up/wiki/a.php"),
+)
+
+
+@pytest.mark.cells("trixie-nginx")
+def test_addresses_of_an_older_program_lead_where_they_led(fresh: Host, playbook: Playbook) -> None:
+    file = virtual_host(fresh)
+    fresh.put(file, MAP + fresh.get(file).replace("    location / {", f"{MOVED}    location / {{", 1))
+    for path in ("claroline/bio/x", "upload/x", "store/x", "up/wiki/a"):
+        fresh.put(f"/var/www/chamilo/public/{path}.php", "<?php echo 6*7;")
+    fresh.run("chown -R www-data: /var/www/chamilo/public && systemctl reload nginx")
+
+    def led(paths: tuple[str, ...]) -> list[tuple[int, list[str]]]:
+        answers = [fresh.http(f"https://{fresh.domain}{path}") for path in paths]
+        return [(answer.status, answer.values("Location")) for answer in answers]
+
+    playbook.sections = "https"
+    playbook.harden(fresh)
+    before = led(OLD)
+    assert [status for status, _to in before] == [301, 301, 301, 301, 410, 302]
+    assert {status for status, _to in led(UPLOADED)} == {200}
+    playbook.sections = "headers,uploads"
+    playbook.harden(fresh)
+    assert led(OLD) == before
+    assert {status for status, _to in led(UPLOADED)} == {403}
+    assert playbook.harden(fresh) == 0
+
+
 DAMAGE = ("truncate -s 20 {}", "rm {}", "chmod 600 {}", "echo '}}' >> {}")
 
 

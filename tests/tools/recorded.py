@@ -54,6 +54,12 @@ def with_drop_ins(host: Files) -> None:
     path.write_text(path.read_text().replace("server {\n", f"server {{\n{line}"))
 
 
+def with_old_address(host: Files) -> None:
+    with_fpm(host)
+    (path,) = (host.root / "etc/nginx/sites-available").glob("campus*")
+    path.write_text(path.read_text().replace("server {\n", "server {\nrewrite ^/old/(.*).php$ /$1 permanent;\n", 1))
+
+
 def with_mod_php(host: Files) -> None:
     host.write("/etc/php/8.4/apache2/php.ini")
     (host.root / "etc/apache2/conf-enabled/php8.4-fpm.conf").unlink()
@@ -95,6 +101,7 @@ SITES = {
     "proxy": Recorded(
         "nginx",
         {"chamilo_https_terminated_elsewhere": True, "chamilo_trusted_proxies": ["10.0.0.2"]},
+        with_old_address,
         base="nginx",
     ),
     "managed": Recorded("nginx", {"chamilo_https_vhost": "managed"}, with_own_host, base="nginx"),

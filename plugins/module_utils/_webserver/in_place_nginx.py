@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from .._common.markers import Mark, Piece, without
-from . import beside, bound, nginx, panels, server_blocks, tls_policy
+from . import beside, bound, nginx, old_addresses, panels, server_blocks, tls_policy
 from .configuration import Configuration, Directive, Server, every, walk
 from .in_place import DesiredHost, Unmarked, digest, exposed, unread
 from .planned import Block, Edited, InPlace, Obstacle
@@ -96,6 +96,7 @@ def plan(tree: Unmarked, configuration: Configuration, desired: DesiredHost) -> 
         ),
         pages=tuple(dict.fromkeys(server_blocks.pages(found, desired))),
         programs=beside.programs(tree, "nginx", configuration, found.portal, desired.roots),
+        answered=old_addresses.answered(found.portal),
         obstacles=tuple(dict.fromkeys(obstacles)),
         tls=any(found.needs_tls(server) for server in found.portal),
         bound=bound.by_owner(configuration, _secure_levels(configuration, found)),

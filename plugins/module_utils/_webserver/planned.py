@@ -78,6 +78,7 @@ class InPlace:
     blocks: tuple[Block, ...] = ()
     pages: tuple[Page, ...] = ()
     programs: tuple[Program, ...] = ()
+    answered: tuple[str, ...] = ()  # nginx: the conditions of requests that its owner's lines answer, see old_addresses
     obstacles: tuple[Obstacle, ...] = ()
     tls: bool = False  # a block includes what has it speak https
     bound: str = ""  # what its owner had browsers go by as Strict-Transport-Security, by https

@@ -81,6 +81,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Uploads:
             # backslashes in quotes nginx leaves one.
             "refused": [*([LIKE] if no_exec else []), *([rf"\\.(?<=/\\.){RULES}"] if no_override else [])],
             "rules_or": rf"(?is:.*/\\.{RULES})|" if no_override else "",
+            "answered": portal.site.in_place.answered if portal.vhost_kept else (),
             "directories": _directories(portal),
             "spellings": portal.site.spellings,
             "limited": bool(given["chamilo_uploads_maximum_size"]),
