@@ -14,7 +14,7 @@ from ansible_collections.chamilo.hardening.plugins.lookup import plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.obstacle import Obstacle, report
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.request import Request
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.typed import made
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _nodes, _program
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _beliefs, _nodes, _program
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
 
 # Ansible forks a process for each task of each host, and compiles a collection's modules in each that imports them. The
@@ -24,11 +24,11 @@ BEFORE_THE_FORK = (plan,)
 
 class ActionModule(HostAction):
     def act(self, variables: dict[str, Any]) -> dict[str, Any]:
-        request = self._request("salt", "key_salt", "collection_version")
+        request = self._request("salt", "key_salt", "collection_version", "facts")
         # The playbook harden has the nodes of a portal compared. Of one that has no other there is nothing to compare.
         key_salt = secrets.token_hex(16)
         request.update(**_nodes.salted(self._templar, variables), key_salt=key_salt)
-        request["collection_version"] = _program.version_of()
+        request.update(collection_version=_program.version_of(), facts=_beliefs.brief())
         ahead = bool(variables.get("_chamilo_ahead"))
         try:
             answer = self._ask("chamilo_site_info", Request, request, variables)

@@ -16,14 +16,14 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleE
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.declared import Request
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.naming import word
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _advisories, _controls, _keys, _nodes
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _advisories, _beliefs, _controls, _keys, _nodes
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
 
 
 class ActionModule(HostAction):
     def act(self, variables: dict[str, Any]) -> dict[str, Any]:
         result: dict[str, Any] = {}
-        arguments = self._request("advisories", "key_copy", "key_holder", "key_proof")
+        arguments = self._request("advisories", "facts", "key_copy", "key_holder", "key_proof")
         try:
             table = _controls.load()
             level = _controls.parse_level(arguments.pop("level", "should"))
@@ -33,7 +33,7 @@ class ActionModule(HostAction):
 
         elsewhere = _nodes.elsewhere(self._templar, variables, list(table.by_id))
         arguments.update(self._key(arguments, variables))
-        arguments["advisories"] = _advisories.brief()
+        arguments.update(advisories=_advisories.brief(), facts=_beliefs.brief())
         arguments["unenforced"] = _controls.unenforced(table, level, waivers)
         arguments.update(_nodes.audited_as(self._templar, variables, arguments.get("attempts")))
         answer = self._inspect(arguments, variables)

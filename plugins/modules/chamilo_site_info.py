@@ -33,6 +33,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._application import redis
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.active import held, inactive
+from ansible_collections.chamilo.hardening.plugins.module_utils._application.beliefs import doubts, judge
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovered import (
     BackupKey,
     Compared,
@@ -62,7 +63,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.request 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.tree import Place
 from ansible_collections.chamilo.hardening.plugins.module_utils._https.reach import no_authority, refusal
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError, order
-from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import newer
+from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import newer, own_pool
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import seen as installed_program
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import in_force as settings_in_force
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_undo import MEMORY as ENVIRONMENT
@@ -168,8 +169,8 @@ def _in_the_way(request: Request, site: Site) -> list[Obstacle]:
         return refusal(domain) or no_authority(request.acme_directory, request.acme_ca_file)
 
     around = observe(site, request, unreachable) if request.sections else Host()
-    newer_program = newer(request.collection_version) if request.sections else ""
-    found = [*_refusals(request, site), *([Obstacle(newer_program)] if newer_program else [])]
+    by_others = (newer(request.collection_version), own_pool()) if request.sections else ()
+    found = [*_refusals(request, site), *(Obstacle(why) for why in by_others if why)]
     return found + obstacles(site if request.require else replace(site, errors=()), around, request)
 
 
@@ -185,6 +186,9 @@ def work(request: Request, module: AnsibleModule) -> dict[str, Any]:
     if any("https" in one.sections for one in found) and request != (without := without_https(request)):
         request, given = without, {}
         site = _discovered(request, given)
+    beliefs = judge(request.facts, site.root, site.version, site.php.user) if as_root and site.root else []
+    found += [one for doubt in doubts(beliefs) for one in doubt.of(request.sections)]
+    site = replace(site, left_alone=tuple(control for doubt in doubts(beliefs) for control in doubt.controls))
     portal = replace(site.installation, given=given)
     site_word = request.site or word(site.domain)
     engine = Engine()

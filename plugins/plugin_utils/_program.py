@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from . import _advisories
+from . import _advisories, _beliefs
 
 COLLECTION = Path(__file__).resolve().parents[2]
 PACKAGE = "ansible_collections.chamilo.hardening.plugins.module_utils"
@@ -45,6 +45,7 @@ def build(collection: Path = COLLECTION) -> Program:
         members[f"{PACKAGE.replace('.', '/')}/{path.relative_to(utils).as_posix()}"] = path.read_bytes()
     # What hosts judge by that is no code.
     members[f"{PACKAGE.replace('.', '/')}/_updates/advisories.json"] = json.dumps(_advisories.brief()).encode()
+    members[f"{PACKAGE.replace('.', '/')}/_application/facts.json"] = json.dumps(_beliefs.brief()).encode()
     for name in [name for name in members if "/" in name]:
         for parent in list(Path(name).parents)[:-1]:
             members.setdefault(f"{parent.as_posix()}/__init__.py", b"")

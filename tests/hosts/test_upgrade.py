@@ -5,7 +5,6 @@ The earlier version comes out of the history of this checkout.
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 from collections.abc import Callable
@@ -26,7 +25,7 @@ from tests.tools.checkout import copy_checkout
 PORTAL = "/var/www/chamilo"
 STATE = "/var/lib/chamilo-hardening"
 SITE = "campus_test"
-FIRST_RELEASE, BEFORE_LESS = "1037a341", "19cb03db"
+FIRST_RELEASE = "1037a341"
 # A page of the release and one of an intruder's: by their owner, both look as if the web user had planted them.
 PAGE, PLANTED = "public/main/auth/lostPassword.php", "public/main/auth/planted.php"
 LIST = f"{STATE}/planted-var-www-chamilo.txt"  # what they disabled, until nothing is
@@ -67,19 +66,12 @@ def files(host: Host) -> set[str]:
     return {line for line in host.run(LEFT).stdout.splitlines() if not NAMED_ANEW.search(line)}
 
 
-def of_php(host: Host) -> set[str]:
-    """What section permissions keeps until it is undone: PHP's account and pool, and the group that may connect."""
-    sections = json.loads(host.run(["chamilo-hardening", "status", "--json"]).stdout)["sections"]
-    pool = sections.get(f"permissions:{SITE}.pool")
-    return {f"chamilo-{SITE}", "chamilo-web", *pool["files"]} if pool else set()
-
-
 def of_vhost(host: Host) -> set[str]:
     """The virtual host that earlier versions wrote in the place of its owner's. A fresh host keeps his."""
     config = "/etc/nginx" if host.web == "nginx" else "/etc/apache2"
     name = f"chamilo-{SITE}"
     ours = {f"{config}/sites-{where}/{name}.conf" for where in ("available", "enabled")}
-    return {*ours, f"{config}/sites-available/{name}.d/limits.conf"} - of_php(host)
+    return {*ours, f"{config}/sites-available/{name}.d/limits.conf"}
 
 
 def modes(host: Host) -> list[str]:
@@ -90,79 +82,47 @@ def statuses(playbook: Playbook, host: Host) -> dict[str, str]:
     return {name: one["status"] for name, one in audit(playbook, host).items()}
 
 
-@pytest.fixture
-def upgrade(
-    hardened: Host, stage: Callable[..., Host], playbook: Playbook, release: str, tmp_path: Path
-) -> Callable[..., None]:
-    """A host becomes one of a version of the past, then of today's, and then none."""
-    fresh_files, fresh_statuses = files(hardened), statuses(playbook, hardened)
-
-    def at(commit: str, prepare: str, traces: list[str], listed: bool, **then: Any) -> None:
-        """``listed``: whether the version had what it disabled in its list of the program's files."""
-        tree = earlier(commit, tmp_path / "then")
-        host = stage("fresh", lambda _host: None)  # in the place of the other
-        own = Playbook(tmp_path / "now", given={"chamilo_release_archive": release})
-        own.directory.mkdir()
-        host.put(f"{PORTAL}/{PLANTED}", "<?php echo 'planted';", owner="www-data:www-data")
-        host.run(
-            f"cd {PORTAL} && chown root public/index.php public/main/*/version.php public/main/inc/global.inc.php && "
-            f"touch {PAGE} && chown www-data {PAGE} && {prepare}"
-        )
-        paths = [path for path in addresses(host) if not PLANTED.endswith(path)]
-        answered, old_files, before = answers(host, "http", paths), files(host), host.snapshot()
-        harden_by(tree, host, own, chamilo_https_vhost="managed", **then)
-        assert modes(host) == ["root 600", "root 600"]
-        host.run(["ls", *traces])
-
-        output = " ".join(own.run("harden", host).output.split())
-        assert "1 files that an earlier version had disabled are in use again" in output
-        assert "public/main/auth: 1 files" in output and modes(host) == ["root 644", "root 600"]
-        assert answers(host, "https", paths) == answered
-        assert missing_from_the_portal(host, "https") == []
-        assert own.harden(host) == 0
-        known = host.run(["chamilo-hardening", "integrity", "check"], check=False).stdout
-        assert (f"new: {PLANTED}" not in known) == listed and PAGE not in known
-        host.run(f"rm {PORTAL}/{PLANTED} && chamilo-hardening integrity accept")
-        assert statuses(own, host) == fresh_statuses
-        assert files(host) - fresh_files - of_php(host) - {LIST} == of_vhost(host)
-
-        host.run(recipe())
-        gone = {f"{PORTAL}/{PLANTED}"}
-        assert left(before.changes(host.snapshot(), OTHERS)) - STAYS - VISITS - OURS - gone == set()
-        here = {path for path in files(host) - old_files if path.startswith("/usr/local/")}
-        assert here == {"/usr/local/sbin/chamilo-hardening"}
-        assert answers(host, "http", paths) == answered
-        assert missing_from_the_portal(host, "http") == []
-
-    return at
-
-
-def of_its_last_successor(upgrade: Callable[..., None]) -> None:
-    """PHP gets an account of its own where no other site runs as its user."""
-    shop = (
-        "sed -i s#/run/php/shop.sock#$(ls /run/php/php*-fpm.sock | head -n 1)# /etc/*/sites-available/shop* && "
-        "systemctl try-restart 'nginx*' 'apache2*' 'php*-fpm.service'"
-    )
-    traces = [f"/etc/chamilo-hardening/php_user-{SITE}.json", "/usr/local/share/man/man8/chamilo-hardening.8"]
-    upgrade(BEFORE_LESS, shop, traces, listed=False, chamilo_permissions_php_user="own")
-
-
 @pytest.mark.long
 @pytest.mark.cells("bookworm-apache", "trixie-nginx")
-def test_a_host_of_the_first_release(upgrade: Callable[..., None]) -> None:
-    upgrade(FIRST_RELEASE, "true", [LIST], listed=True)
+def test_a_host_of_the_first_release(
+    hardened: Host, stage: Callable[..., Host], playbook: Playbook, release: str, tmp_path: Path
+) -> None:
+    """A host becomes one of that release, then of today's version, and then none."""
+    fresh_files, fresh_statuses = files(hardened), statuses(playbook, hardened)
+    tree = earlier(FIRST_RELEASE, tmp_path / "then")
+    host = stage("fresh", lambda _host: None)  # in the place of the other
+    own = Playbook(tmp_path / "now", given={"chamilo_release_archive": release})
+    own.directory.mkdir()
+    host.put(f"{PORTAL}/{PLANTED}", "<?php echo 'planted';", owner="www-data:www-data")
+    host.run(
+        f"cd {PORTAL} && chown root public/index.php public/main/*/version.php public/main/inc/global.inc.php && "
+        f"touch {PAGE} && chown www-data {PAGE}"
+    )
+    paths = [path for path in addresses(host) if not PLANTED.endswith(path)]
+    answered, old_files, before = answers(host, "http", paths), files(host), host.snapshot()
+    harden_by(tree, host, own, chamilo_https_vhost="managed")
+    assert modes(host) == ["root 600", "root 600"]
+    host.run(["ls", LIST])
 
+    output = " ".join(own.run("harden", host).output.split())
+    assert "1 files that an earlier version had disabled are in use again" in output
+    assert "public/main/auth: 1 files" in output and modes(host) == ["root 644", "root 600"]
+    assert answers(host, "https", paths) == answered
+    assert missing_from_the_portal(host, "https") == []
+    assert own.harden(host) == 0
+    known = host.run(["chamilo-hardening", "integrity", "check"], check=False).stdout
+    assert f"new: {PLANTED}" not in known and PAGE not in known, "what it disabled is in its list of the files"
+    host.run(f"rm {PORTAL}/{PLANTED} && chamilo-hardening integrity accept")
+    assert statuses(own, host) == fresh_statuses
+    assert files(host) - fresh_files - {LIST} == of_vhost(host)
 
-@pytest.mark.long
-@pytest.mark.cells("trixie-nginx")
-def test_a_host_with_phps_account(upgrade: Callable[..., None]) -> None:
-    of_its_last_successor(upgrade)
-
-
-@pytest.mark.long
-@pytest.mark.cells("bookworm-apache")
-def test_a_host_with_phps_account_with_another_server(upgrade: Callable[..., None]) -> None:
-    of_its_last_successor(upgrade)
+    host.run(recipe())
+    gone = {f"{PORTAL}/{PLANTED}"}
+    assert left(before.changes(host.snapshot(), OTHERS)) - STAYS - VISITS - OURS - gone == set()
+    here = {path for path in files(host) - old_files if path.startswith("/usr/local/")}
+    assert here == {"/usr/local/sbin/chamilo-hardening"}
+    assert answers(host, "http", paths) == answered
+    assert missing_from_the_portal(host, "http") == []
 
 
 @pytest.mark.cells("trixie-nginx")

@@ -26,6 +26,7 @@ VARIABLES = {name for spec in SPECS.values() for name in spec} | set(_preflight.
 # Modules, groups of the inventory, and the custom statistic of guide_report.
 OTHER_NAMES = {path.stem for path in (ROOT / "plugins/modules").glob("*.py")}
 OTHER_NAMES |= {"chamilo_web", "chamilo_db", "chamilo_version"}  # groups, and a key of report.json
+OTHER_NAMES |= {"chamilo_ids"}  # a file of Chamilo's
 # What belongs to other programs: their own documentation describes it.
 FOREIGN = (
     *("ansible-galaxy ", "apt ", "git ", "pipx "),

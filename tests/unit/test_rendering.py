@@ -46,7 +46,7 @@ Once = Callable[[str, Callable[[], Any]], Any]
 # What differs from run to run, and the actions that do something of their own besides what they send.
 LEFT_OUT = {
     "host_program": ("content",),
-    "chamilo_site_info": ("controller_time", "key_salt"),
+    "chamilo_site_info": ("controller_time", "facts", "key_salt"),
     "backup_key": ("elsewhere", "folder", "salt"),
     "chamilo_database_account": ("installation", "installation_salt"),
     "chamilo_env": ("installation",),
@@ -55,7 +55,7 @@ LEFT_OUT = {
     "chamilo_hsts": ("configuration",),  # the file of the section has it
     "chamilo.hardening.chamilo_hsts": ("configuration",),
     "fail2ban_filter": ("samples",),  # lines that prove the filter: the plan's own test
-    "guide_audit_info": ("advisories", "key_copy", "key_holder", "key_proof"),
+    "guide_audit_info": ("advisories", "facts", "key_copy", "key_holder", "key_proof"),
     "copy": ("src",),  # a temporary file; the task beside it has the content
     "guide_prove": ("token",),
     "ansible.builtin.set_fact": ("__chamilo_database_password",),

@@ -65,6 +65,7 @@ class Declared:
     key_holder: str = field(default="", metadata={"no_log": False})  # which machine the controller is
     key_proof: Mapping[str, str] = field(default_factory=dict, metadata={"no_log": True})  # a keyed hash of that copy
     advisories: Mapping[str, Any] = field(default_factory=dict)  # that the version is compared with
+    facts: Sequence[Mapping[str, Any]] = field(default_factory=list)  # that the program is compared with
 
 
 @dataclass(frozen=True)

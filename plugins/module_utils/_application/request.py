@@ -64,6 +64,7 @@ class Request(Desired):
     salt: str = field(default="", metadata={"no_log": True})  # of the hashes by which nodes are compared
     key_salt: str = field(default="", metadata={"no_log": False})  # of the fingerprint of the backup key
     collection_version: str = ""  # of the collection that is about to harden the host
+    facts: Sequence[Mapping[str, Any]] = ()  # that the program of the portal is compared with
 
 
 def without_https(request: Request) -> Request:

@@ -58,6 +58,7 @@ class Site:
     portal_names: tuple[str, ...] = ()  # all of the portal's, the domain first; *.example.org is a wildcard
     access_urls: tuple[str, ...] = ()  # the names in the addresses that the application has for its portals
     plugins: tuple[str, ...] = ()  # directories below public/plugin, of those that the application has enabled
+    left_alone: tuple[str, ...] = ()  # controls that rest on what this Chamilo does otherwise
     two_factor: bool = False  # a login may ask for a second step, with which Chamilo's CAPTCHA does not work
     answering: tuple[VirtualHost, ...] = ()  # those in serving, and all of the portal that answer to one of its names
     answered: tuple[str, ...] = ()  # the names of the portal, without wildcards, to which one of its own answers

@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from .._application.beliefs import Belief, judge, packed
 from .._application.database import DatabaseError
 from .._application.declared import SECTIONS
 from .._application.observer import Observer
 from .._brute_force.forecast import BANS, Rules, forecast
-from .._common.control import FAIL, NOT_ASSESSED, Finding, checks, observe
+from .._common.control import FAIL, NOT_APPLICABLE, NOT_ASSESSED, Finding, checks, not_assessed, observe
 
 # Each import registers the checks of its section. One by one, or they would not travel to the host.
 from . import (  # noqa: F401 (they register) pylint: disable=unused-import
@@ -48,6 +49,21 @@ def foretold(observer: Observer, findings: Mapping[str, Finding]) -> dict[str, A
         return {"said": forecast(observer.database, rules)}
     except DatabaseError as problem:
         return {"said": [f"Chamilo's record of logins cannot be read: {problem}"]}
+
+
+def doubted(findings: Mapping[str, Finding], beliefs: Iterable[Belief]) -> dict[str, Finding]:
+    """The findings, where this Chamilo does it otherwise: without a check that stands on it, and with it told."""
+    found = dict(findings)
+    for one in beliefs:
+        for control in one.fact.controls if one.state == "does not hold" else ():
+            if control in found and found[control].status != NOT_APPLICABLE:
+                told = f"{found[control].evidence} {one.why}."
+                found[control] = (
+                    not_assessed(f"{one.why}.")
+                    if control in one.fact.checks
+                    else replace(found[control], evidence=told)
+                )
+    return found
 
 
 def explained(site: str, findings: Mapping[str, Finding], state: Mapping[str, Any]) -> dict[str, Finding]:
@@ -102,5 +118,7 @@ def audit(site: str, observer: Observer, sections: Collection[str] = ()) -> Audi
     desired = tuple(f"{section}_" for section in sections)
     chosen = {name: function for name, function in checks.items() if not desired or name.startswith(desired)}
     state, problem = host_jobs.state() if os.geteuid() == 0 else ({}, "")
-    findings = explained(site, observe(chosen, observer), state)
+    here, facts = observer.site, observer.options["facts"] or packed()
+    beliefs = judge(facts, here.root, here.version, here.php.user)
+    findings = explained(site, doubted(observe(chosen, observer), beliefs), state)
     return Audit(observer, findings, state, [problem] if problem else [])

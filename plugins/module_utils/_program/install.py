@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import hmac
 import io
@@ -167,6 +168,17 @@ def newer(version: str, program: str = PROGRAM) -> str:
         f"Version {there} of the collection hardened this host, and this is version {version}, which does not know all "
         "that a newer one wrote. Update it on the controller: ansible-galaxy collection install --upgrade "
         "chamilo.hardening"
+    )
+
+
+def own_pool(memos: str = "/etc/chamilo-hardening/php_user-*.json") -> str:
+    """Why this version changes nothing here: one between the releases gave PHP an account, which only that undoes."""
+    found = glob.glob(memos)
+    if not found:
+        return ""
+    return (
+        f"A version of the collection that was no release gave PHP an account and a pool of its own ({found[0]}). Its "
+        "program is still here: run `chamilo-hardening undo permissions` on the host"
     )
 
 

@@ -34,7 +34,7 @@ from .._transaction.job import Outcome
 from .._transaction.repair import Repairing
 from .._updates import releases
 from .._uploads import antivirus
-from . import audit, display, former_pool, integrity, session, state, update
+from . import audit, display, integrity, session, state, update
 from . import daily as program_daily
 from .session import report as _print
 from .undo import GONE, KINDS
@@ -209,9 +209,6 @@ def _undo(options: argparse.Namespace, engine: Repairing) -> int:
         print(*(f"{line}\n" for line in reported), sep="", end="")
     if not session.agreed(options.yes):
         return 1
-    if not _php_is_back(options.section, engine):
-        return 1
-    names = engine.names(options.section)
     encrypted = _encrypted(names)
     worst = 0
     for number, name in enumerate(names):
@@ -237,25 +234,6 @@ def _undo(options: argparse.Namespace, engine: Repairing) -> int:
     for line in GONE.get(options.section.partition(":")[0], ()):
         _print(f"undo {options.section}: {line}")
     return worst
-
-
-def _php_is_back(section: str, engine: Repairing) -> bool:
-    """PHP of the portals of the section as the user it had before. Only then the files of the section can go."""
-    name, _colon, one = section.partition(":")
-    for site in former_pool.tracked(engine):
-        if name not in ("permissions", "https") or one not in ("", site):
-            continue
-        if name == "https":
-            why = "its virtual host leads to PHP as a user of its own. First run: chamilo-hardening undo permissions"
-            _print(f"undo {section}: refused for {site}: {why}", syslog.LOG_ERR)
-            return False
-        try:
-            for line in former_pool.undo(site, engine):
-                _print(f"undo {section}: {line}")
-        except (HardeningError, OSError) as problem:
-            _print(f"undo {section}: {problem}", syslog.LOG_ERR)
-            return False
-    return True
 
 
 def _repaired(_options: argparse.Namespace, engine: Repairing) -> int:

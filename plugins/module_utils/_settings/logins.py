@@ -13,7 +13,7 @@ import contextlib
 import os
 import pwd
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from .._application.database import DatabaseError, Reader
 from .._application.installation import Installation
@@ -22,7 +22,6 @@ from .._common.paths import open_path, untrusted
 
 # Marks of a session that is logged in to Chamilo, and of no other application.
 _MARKS = (b"_security_", b"Chamilo\\")
-_ITS_OWN = (b"hamilo",)  # a session of a visitor as well: with settings of the platform, or a name of a class
 _LONGEST = 4 << 20
 
 # Where, and whether to count alone -> what was ended, what could not be
@@ -53,20 +52,6 @@ def end_logins(portal: Installation, check: bool = False) -> tuple[list[str], li
     return reported, notes
 
 
-def hand_over(directory: str, old: str, new: str) -> None:
-    """Give the sessions of the portal to another user of PHP, which opens no others: no user has to log in again."""
-    if not os.path.isdir(directory):
-        return
-    owner, taker = pwd.getpwnam(old), pwd.getpwnam(new)
-    top = open_path(directory, untrusted(old))[0]
-    try:
-        for name in os.listdir(top):
-            if name.startswith("sess_"):
-                _is_login(name, top, owner.pw_uid, _ITS_OWN, (taker.pw_uid, taker.pw_gid))
-    finally:
-        os.close(top)
-
-
 def _end_sessions(directory: str, user: str, check: bool) -> int:
     """How many were ended. Nothing but session files of PHP's user goes, and no link that it laid is followed."""
     ended, owner = 0, pwd.getpwnam(user).pw_uid
@@ -90,10 +75,7 @@ def _end_sessions(directory: str, user: str, check: bool) -> int:
     return ended
 
 
-def _is_login(
-    name: str, directory: int, owner: int, marks: Sequence[bytes] = _MARKS, taker: tuple[int, int] | None = None
-) -> bool:
-    """``taker``: the user and the group that get it then."""
+def _is_login(name: str, directory: int, owner: int) -> bool:
     try:
         file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
     except OSError:  # ended meanwhile, or a link
@@ -105,9 +87,6 @@ def _is_login(
         if status.st_size > _LONGEST:
             return True
         content = os.read(file, _LONGEST)
-        found = all(mark in content for mark in marks)
-        if found and taker:
-            os.fchown(file, *taker)
-        return found
+        return all(mark in content for mark in _MARKS)
     finally:
         os.close(file)

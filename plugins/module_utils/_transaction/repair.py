@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,13 +22,13 @@ from .marked import with_text
 from .our_lines import of, places_of, site_of, text_of, whole, written
 from .ownership import last_owner
 from .recovery import LOCK_SECONDS
-from .store import Store, copies
+from .store import Store
 
 ASK_HARDEN = "The next run of the playbook does: ansible-playbook chamilo.hardening.harden"
 
 
 # A section may need several for one portal: SECTION:SITE and SECTION:SITE.PART. A site's name may have dots as well.
-PARTS = ("antivirus", "apart", "application", "certificate", "host", "hsts", "php", "pool", "renewal", "web", "window")
+PARTS = ("antivirus", "apart", "application", "certificate", "host", "hsts", "php", "renewal", "web", "window")
 
 
 def names(records: Iterable[str], section: str) -> list[str]:
@@ -59,32 +58,6 @@ class Repairing(Engine):
     def ensure_undo(self, names: Sequence[str]) -> None:
         """Refuse to undo these transactions where one of them could not be undone as a whole."""
         ensure_possible(self.store, self.store.peek(), names)
-
-    def forget(self, name: str) -> None:
-        """Let go of a transaction whose files are as they shall be without it."""
-        with self.store.lock(f"forget {name}", LOCK_SECONDS):
-            state = self.store.peek()
-            self._recover(state, [])
-            without = copy.deepcopy(state)
-            if without["records"].pop(name, None):
-                self._commit(state, without)
-                self.store.prune(copies(state))
-                self._sweep(state)
-
-    def hand_over(self, root: str, old: str, new: str) -> None:
-        """Have the tests of all transactions run the console of a portal as another user from now on."""
-        before, after = ["runuser", "-u", old], ["runuser", "-u", new]
-        with self.store.lock(f"hand over {root}", LOCK_SECONDS):
-            state = self.store.peek()
-            self._recover(state, [])
-            changed = copy.deepcopy(state)
-            for record in changed["records"].values():
-                record["test"] = [
-                    [*after, *argv[3:]] if argv[:3] == before and f"--chdir={root}" in argv else argv
-                    for argv in map(list, record["test"])
-                ]
-            if changed["records"] != state["records"]:
-                self._commit(state, changed)
 
     def _repair(self, state: dict[str, Any], outcome: Outcome) -> bool:
         """Whether there was something to repair. What is right for one service does not wait for that of another."""

@@ -160,9 +160,10 @@ class Portal(Served):
         return _controls.unenforced(table, _controls.parse_level(self.variables["chamilo_level"]), waivers)
 
     def enforced(self, control: str, level: str = "") -> bool:
-        """Whether a control is enforced at this level, or at that of the host, and not waived."""
+        """Whether a control is enforced at this level, or at that of the host, and neither waived nor left alone."""
         table = _controls.load()
-        return _controls.enforced(
+        seen = self.variables.get("__chamilo_common_info") or {}  # not before it is discovered
+        return control not in seen.get("site", {}).get("left_alone", ()) and _controls.enforced(
             table.control(control),
             _controls.parse_level(level or self.variables["chamilo_level"]),
             _controls.parse_waivers(self.variables["chamilo_waivers"], table),

@@ -15,7 +15,7 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleE
 
 from ansible_collections.chamilo.hardening.plugins.action.guide_audit_info import ActionModule
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.proof import fingerprint
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _advisories, _controls
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _advisories, _beliefs, _controls
 
 WAIVER = {"control": "headers_csp", "reason": "The editor breaks.", "owner": "Anna", "until": "2999-01-01"}
 
@@ -53,6 +53,7 @@ def test_observations_become_statuses() -> None:
         _controls.load(), "should", _controls.parse_waivers([WAIVER], _controls.load())
     )
     assert asked.pop("advisories") == _advisories.brief()
+    assert asked.pop("facts") == _beliefs.brief()
     assert set(asked) == {"domain", "key_holder", "key_copy"} and asked["domain"] == "campus.test"
     statuses = {row["id"]: row["status"] for row in result["controls"]}
     assert list(statuses) == [control.id for control in _controls.load().controls]
@@ -123,7 +124,7 @@ def test_a_password_is_the_copy_where_it_can_be_opened() -> None:
     assert "key_proof" not in asked
 
 
-@pytest.mark.parametrize("name", ["advisories", "key_copy", "key_holder", "key_proof"])
+@pytest.mark.parametrize("name", ["advisories", "facts", "key_copy", "key_holder", "key_proof"])
 def test_a_task_cannot_set_what_the_host_compares_its_key_with(name: str) -> None:
     with pytest.raises(AnsibleActionFail, match=f"{name} is made by the collection"):
         run({}, **{name: "x"})

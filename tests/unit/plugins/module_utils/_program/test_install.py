@@ -32,6 +32,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._program.install
     Places,
     asks_for_nothing,
     newer,
+    own_pool,
     seen,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
@@ -104,6 +105,13 @@ def test_a_host_that_a_newer_version_hardened_is_left_as_it_is(place: Place, the
             place.install(check=check)
     assert (place.program.read_bytes() == found) is is_newer
     assert place.units.exists() is not is_newer
+
+
+def test_phps_account_of_a_version_that_was_no_release_is_given_up_by_that_version(tmp_path: Path) -> None:
+    memos = str(tmp_path / "php_user-*.json")
+    assert own_pool(memos) == ""
+    (tmp_path / "php_user-campus.json").touch()
+    assert "run `chamilo-hardening undo permissions` on the host" in own_pool(memos)
 
 
 def test_it_is_installed_and_enabled_once(place: Place) -> None:

@@ -79,34 +79,6 @@ def test_undo_goes_on_behind_what_cannot_go_back_now(desk: Desk, monkeypatch: py
     assert out == "undo https:campus: again.\n"
 
 
-def test_undo_of_permissions_gives_php_its_old_user_first(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    fails: list[str] = ["PHP could not be reloaded."]
-    done: list[str] = []
-
-    def back(name: str, engine: Repairing) -> list[str]:
-        if fails:
-            raise HardeningError(fails[0])
-        engine.forget(f"permissions:{name}.pool")
-        done.append(name)
-        return ["PHP of campus.test runs as www-data again."]
-
-    monkeypatch.setattr(program_main.former_pool, "undo", back)
-    for site in ("campus", "shop"):
-        desk.harden(f"permissions:{site}.pool", f"etc/pool-{site}.conf", text=f"chamilo-{site}")
-        desk.harden(f"permissions:{site}", f"etc/{site}.conf")
-    desk.harden("https:campus", "etc/c.conf")
-    code, _out, err = desk.type("undo", "https", "--yes")
-    assert code == 1 and err.endswith("First run: chamilo-hardening undo permissions\n")
-    assert desk.type("undo", "permissions", "--yes")[::2] == (1, "undo permissions: PHP could not be reloaded.\n")
-    assert (desk.root / "etc/campus.conf").exists()
-    fails.clear()
-    code, out, _err = desk.type("undo", "permissions:shop", "--yes")
-    assert code == 0 and done == ["shop"]
-    code, out, _err = desk.type("undo", "permissions", "--yes")
-    assert code == 0 and out.startswith("undo permissions: PHP of campus.test runs as www-data again.\n")
-    assert done == ["shop", "campus"] and not (desk.root / "etc/campus.conf").exists()
-
-
 def test_undo_of_what_is_not_there_names_what_is(desk: Desk) -> None:
     desk.harden("https:campus")
     code, _out, err = desk.type("undo", "headers", "--yes")

@@ -54,20 +54,6 @@ def test_sessions_of_another_user_stay(sessions):
     assert len(left(sessions)) == 6
 
 
-def test_another_user_of_php_gets_the_sessions_of_the_portal_alone(sessions):
-    (sessions / "sess_b").write_bytes(OTHER)
-    (sessions / "sess_c").write_bytes(
-        b'_sf2_attributes|a:1:{s:7:"schemas";a:1:{s:24:"chamilo_database_version";s:1:"2";}}'
-    )
-    taker = pwd.getpwnam("nobody")
-    logins.hand_over(str(sessions), US, "nobody")
-    given = sorted(path.name for path in sessions.iterdir() if path.lstat().st_uid == taker.pw_uid)
-    assert given == ["sess_a", "sess_c"]
-    logins.hand_over(str(sessions), "nobody", US)
-    assert {path.lstat().st_uid for path in sessions.iterdir()} == {os.getuid()}
-    logins.hand_over("", US, "nobody")  # Redis has them
-
-
 def test_what_cannot_be_ended_is_reported(sessions):
     for where, words in (
         (portal("", keeper="redis"), "redis keeps them"),

@@ -31,16 +31,6 @@ def test_undo_restores_what_was_before_the_first_run(world: World) -> None:
         world.undo()
 
 
-def test_what_is_forgotten_stays_as_it_is_and_is_not_undone(world: World) -> None:
-    world.apply()
-    after = world.tree()
-    world.engine().forget("headers")
-    assert world.tree() == after and world.journal()["records"] == {}
-    world.engine().forget("headers")
-    with pytest.raises(TransactionError, match="there is nothing to undo"):
-        world.undo()
-
-
 def test_a_section_that_is_to_be_absent_is_undone_once(world: World) -> None:
     before = world.tree()
     world.apply()

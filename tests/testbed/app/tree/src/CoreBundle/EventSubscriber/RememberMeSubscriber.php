@@ -17,6 +17,8 @@ use Symfony\Component\Security\Http\Event\LogoutEvent;
  */
 final class RememberMeSubscriber implements EventSubscriberInterface
 {
+    public const COOKIE = 'ch_remember_me';
+
     public function __construct(private readonly RememberMeHelper $tokens)
     {
     }
@@ -41,6 +43,6 @@ final class RememberMeSubscriber implements EventSubscriberInterface
         if ($user instanceof User) {
             $this->tokens->forget($user->getId());
         }
-        $event->getResponse()?->headers->clearCookie(RememberMeHelper::COOKIE);
+        $event->getResponse()?->headers->clearCookie(self::COOKIE);
     }
 }

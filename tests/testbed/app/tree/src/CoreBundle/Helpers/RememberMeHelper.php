@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Chamilo\CoreBundle\Helpers;
 
+use Chamilo\CoreBundle\EventSubscriber\RememberMeSubscriber;
 use Doctrine\DBAL\Connection;
 use Symfony\Component\HttpFoundation\Cookie;
 
@@ -12,7 +13,6 @@ use Symfony\Component\HttpFoundation\Cookie;
  */
 final class RememberMeHelper
 {
-    public const COOKIE = 'ch_remember_me';
     private const TYPE = 3;
     private const LIFETIME = 1209600;
 
@@ -29,7 +29,7 @@ final class RememberMeHelper
         ]);
         $sameSite = str_starts_with($path, '/login') ? Cookie::SAMESITE_STRICT : Cookie::SAMESITE_LAX;
 
-        return Cookie::create(self::COOKIE, $user.':'.$token, time() + self::LIFETIME, '/', null, true, true, false, $sameSite);
+        return Cookie::create(RememberMeSubscriber::COOKIE, $user.':'.$token, time() + self::LIFETIME, '/', null, true, true, false, $sameSite);
     }
 
     /**

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Chamilo\CoreBundle\Security;
 
 use Chamilo\CoreBundle\Entity\User;
+use Chamilo\CoreBundle\EventSubscriber\RememberMeSubscriber;
 use Chamilo\CoreBundle\Helpers\RememberMeHelper;
 use Symfony\Component\HttpFoundation\Request;
 use Symfony\Component\HttpFoundation\Response;
@@ -32,7 +33,7 @@ final class RememberMeAuthenticator extends AbstractAuthenticator
         if ($request->attributes->has(self::USER)) {
             return true;
         }
-        $cookie = $request->cookies->get(RememberMeHelper::COOKIE);
+        $cookie = $request->cookies->get(RememberMeSubscriber::COOKIE);
         if (!\is_string($cookie) || str_starts_with($request->getPathInfo(), '/login')
             || ($request->hasPreviousSession() && $request->getSession()->has('_security_main'))) {
             return false;
