@@ -82,14 +82,6 @@ Persistent=true
 WantedBy=timers.target
 """
 
-SHARE = "/usr/local/share"
-# The man page and the completions that earlier versions installed: `chamilo-hardening --help` replaced them.
-FORMER = (
-    "man/man8/chamilo-hardening.8",
-    "bash-completion/completions/chamilo-hardening",
-    "zsh/site-functions/_chamilo-hardening",
-)
-
 LOCK_SECONDS = 180.0
 # A compiled module that Python takes as it is, without a check of its source.
 _UNCHECKED = (0b01).to_bytes(4, "little")
@@ -104,7 +96,6 @@ class Places:
     program: str = PROGRAM
     units: str = UNITS
     addressee: str = alert.CONFIGURATION
-    share: str = SHARE
 
     @property
     def timer(self) -> str:
@@ -217,7 +208,6 @@ def _texts(places: Places, daily: bool) -> dict[str, Item]:
         f"{units}/timers.target.wants/{DAILY}.timer": Item("link", target=f"../{DAILY}.timer"),
     }
     return {
-        **{f"{places.share}/{path}": ABSENT for path in FORMER},
         f"{units}/{UNIT}": file_item(UNIT_TEXT.format(program=program).encode(), 0, 0, 0o644),
         # What `systemctl enable` does.
         f"{units}/sysinit.target.wants/{UNIT}": Item("link", target=f"../{UNIT}"),

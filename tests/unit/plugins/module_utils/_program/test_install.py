@@ -57,8 +57,7 @@ class Place:
         self.program = root / "sbin/chamilo-hardening"
         self.units = root / "units"
         self.addressee = root / "etc/alert.json"
-        self.share = root / "share"
-        self.places = Places(str(self.program), str(self.units), str(self.addressee), str(self.share))
+        self.places = Places(str(self.program), str(self.units), str(self.addressee))
         self.store = Store(str(root / "own"))
         self.commands: list[str] = []
         self.code = 0
@@ -227,23 +226,6 @@ def test_the_daily_timer_is_left_out_and_comes_back(place: Place) -> None:
 
 def test_without_systemd_the_files_are_enough(place: Place) -> None:
     assert place.install(systemd=False).changed and place.commands == []
-
-
-def test_the_man_page_and_completions_of_an_earlier_version_go(place: Place) -> None:
-    place.install()
-    former = [
-        place.share / "man/man8/chamilo-hardening.8",
-        place.share / "bash-completion/completions/chamilo-hardening",
-        place.share / "zsh/site-functions/_chamilo-hardening",
-    ]
-    other = place.share / "man/man8/other.8"
-    for path in (*former, other):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("text\n")
-    assert place.seen() == {}
-    assert place.install(check=True).changed and former[0].exists()
-    assert place.install().changed and not any(path.exists() for path in former) and other.exists()
-    assert not place.install().changed and place.seen()
 
 
 def test_systemd_that_refuses_is_reported(place: Place) -> None:
