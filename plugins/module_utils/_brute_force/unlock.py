@@ -51,6 +51,7 @@ _LOCKED = _ACCOUNTS.format(
 _BLOCKED = _ACCOUNTS.format(failures="FALSE", accounts="SHA1(LOWER(TRIM(user.username))) IN ({marks})")
 # As the application's cache writes it: when it expires, the key, and what Chamilo counts under it.
 _COUNTED = re.compile(rb"(login_captcha\.(?:\w+\.)?([0-9a-f]{40}))\n")
+_APP_CACHE = re.compile(rb"(?m)^\s+app: *['\"]?cache\.adapter\.(\w+)")
 _UNTIL = re.compile(rb'until";i:(\d+);')
 
 
@@ -149,20 +150,26 @@ def inspect(target: str) -> Todo:
     if not target:
         todo.bans = bans
     for site in sites():
-        counters = _counters(site)
-        if counters is None and not target:
-            todo.notes.append(f"Whom the CAPTCHA of {site.domain} blocks is not seen: its cache is not in files.")
-        todo.accounts += _accounts(site, target, counters or {})
+        keeper = _keeper(site)
+        if keeper and not target:
+            todo.notes.append(f"Whom the CAPTCHA of {site.domain} blocks is not seen: {keeper} keeps its cache.")
+        todo.accounts += _accounts(site, target, {} if keeper else _counters(site))
     return todo
 
 
-def _counters(site: Site) -> dict[str, tuple[str, int]] | None:
+def _keeper(site: Site) -> str:
+    """What keeps the application's cache in the place of files, as far as its configuration says so."""
+    for path in glob.iglob(f"{glob.escape(site.root)}/config/packages/**/cache.yaml", recursive=True):
+        found = _APP_CACHE.search(head(path, 20_000, site.php.user))
+        if found and found[1] not in (b"filesystem", b"system"):
+            return shown(f"cache.adapter.{found[1].decode()}")
+    return ""
+
+
+def _counters(site: Site) -> dict[str, tuple[str, int]]:
     """By the checksum of a name the key under which Chamilo counts, and for how many seconds it is blocked still."""
-    pools = f"{glob.escape(site.root)}/var/cache/*/pools/app"
-    if not glob.glob(pools):
-        return None
     found = {}
-    for path in glob.iglob(f"{pools}/*/?/?/*"):
+    for path in glob.iglob(f"{glob.escape(site.root)}/var/cache/*/pools/app/*/?/?/*"):
         text = head(path, 2000, site.php.user)
         counted, until = _COUNTED.search(text), _UNTIL.search(text)
         if counted:

@@ -71,7 +71,6 @@ def test_without_a_target_it_shows_all_and_does_nothing(host):
     host.rows.append(SWITCHED_OFF)
     output = list(unlock.inspect("").description())
     assert output == [
-        "Whom the CAPTCHA of campus.test blocks is not seen: its cache is not in files.",
         "admin (administrator, a@x.test) of campus.test is locked: 6 failed logins, the last at 2026-11-25 10:00:00, "
         "from 203.0.113.7 203.0.113.8.",
         "2001:db8::7 is banned by chamilo, sshd.",
@@ -140,9 +139,17 @@ def test_an_account_that_waits_for_its_captcha_is_shown_by_its_name(host, monkey
     host.rows = [{**LOCKED, "id": "2", "username": "ada", "active": "1"}]
     monkeypatch.setattr(unlock, "sites", lambda: [Site("campus.test", str(tmp_path), php=Php(user="nobody"))])
     monkeypatch.setattr(unlock, "_LOCKED", "SHA1")  # nobody is locked
-    note, nothing = unlock.inspect("").description()
-    assert "its cache is not in files" in note and nothing == "Nothing that was looked at is locked or banned."
+    assert list(unlock.inspect("").description()) == ["Nothing is locked or banned."]
     counter(tmp_path, "bob", -1)
+    cache = tmp_path / "config/packages/prod/cache.yaml"
+    cache.parent.mkdir(parents=True)
+    cache.write_text("framework:\n    cache:\n        app: cache.adapter.redis\n")
+    note, nothing = unlock.inspect("").description()
+    assert note == "Whom the CAPTCHA of campus.test blocks is not seen: cache.adapter.redis keeps its cache."
+    assert nothing == "Nothing that was looked at is locked or banned."
+    cache.write_text(
+        "framework:\n  cache:\n    # app: cache.adapter.redis\n    app: cache.adapter.filesystem\n"
+    )
     assert list(unlock.inspect("").description()) == ["Nothing is locked or banned."]
     counter(tmp_path, "ada", 830)
     blocked = "ada (administrator, a@x.test) of campus.test is blocked for 14 minutes, after wrong CAPTCHA answers."
