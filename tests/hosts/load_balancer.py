@@ -19,7 +19,7 @@ from tests.testbed import authority, hosts, images
 from tests.testbed.hosts import Host
 
 DOMAIN = "campus.test"
-HAPROXY = """\
+DEFAULTS = """\
 global
     stats socket /run/haproxy/admin.sock mode 660 level admin
     maxconn 500
@@ -31,10 +31,8 @@ defaults
     option forwardfor
     option redispatch
     retries 2
-frontend portal
-    bind :443 ssl crt /etc/ssl/portal.pem
-    http-request set-header X-Forwarded-Proto https
-    default_backend campus
+"""
+BACKEND = """\
 backend campus
     balance roundrobin
     cookie NODE insert indirect nocache
@@ -42,6 +40,13 @@ backend campus
     http-check send meth GET uri /robots.txt hdr Host campus.test hdr X-Forwarded-Proto https
     default-server check inter 500ms fall 2 rise 1
 """
+HAPROXY = f"""\
+{DEFAULTS}\
+frontend portal
+    bind :443 ssl crt /etc/ssl/portal.pem
+    http-request set-header X-Forwarded-Proto https
+    default_backend campus
+{BACKEND}"""
 # The same by nginx, on another port.
 NGINX = """\
 upstream campus {

@@ -421,6 +421,19 @@ def test_a_virtual_host_of_ones_own_works_with_the_include_line(included: Host, 
     assert answer.values("X-Content-Type-Options") == ["nosniff"]
     assert not missing_from_the_portal(host, "https")
     assert playbook.harden(host, **OWN) == 0
+    if host.web == "nginx":
+        paste(host, "location = /robots.txt { add_header X-Own 1; }")
+        with pytest.raises(PlayError, match="exit code 2") as named:
+            playbook.harden(host, **OWN)
+        output = " ".join(str(named.value).split())
+        assert "headers_csp: /etc/nginx/sites-available/chamilo line" in output
+        assert "location = /robots.txt sends headers of its own, and so none of the virtual host's. Add" in output
+        line = include_line(host).replace("/*.conf", "/location/*.conf")
+        host.run(["sed", "-i", f"s|X-Own 1;|& {line}|", "/etc/nginx/sites-available/chamilo"])
+        host.run("systemctl reload nginx")
+        assert playbook.harden(host, **OWN) == 0
+        answer = host.http(f"https://{host.domain}/robots.txt")
+        assert (answer.values("X-Own"), answer.values("X-Content-Type-Options")) == (["1"], ["nosniff"])
 
 
 @pytest.mark.long

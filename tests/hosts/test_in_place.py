@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -98,20 +98,41 @@ def test_a_virtual_host_stays_its_owners(make: Callable[..., Host], cell: Cell, 
     assert not missing_from_the_portal(host, "http")
 
 
-# An older program's addresses, in each of the ways that nginx has for them.
-MOVED = """
+# An older program's addresses, in each of the ways that web servers have for them.
+MOVED = {
+    "nginx": """
     rewrite ^/claroline/(\\w+)/index\\.php$ /courses/$1 permanent;
+    rewrite ^/dokeos/ https://old.example.org/ last;
     if ($request_uri ~ ^/moodle/) { return 301 /; }
     if ($moved) { return 301 $moved; }
     location = /news.php { return 301 /blog; }
     location ^~ /forum/ { return 410; }
     location ~ ^/wiki/.+\\.php5?$ { return 302 /; }
-"""
+    location ~* "^/(?:main/calendar|agenda)/.{1,20}\\.phtml$" { return 301 /; }
+""",
+    "apache": """
+    RedirectMatch 301 "^/claroline/(\\w+)/index\\.php$" "/courses/$1"
+    RedirectMatch 302 "^/dokeos/" "https://old.example.org/"
+    Redirect permanent "/news.php" "/blog"
+    Redirect gone "/forum"
+    RedirectMatch 302 "^/wiki/.+\\.php5?$" "/"
+    RedirectMatch 301 "(?i)^/(?:main/calendar|agenda)/.{1,20}\\.phtml$" "/"
+    RewriteEngine On
+    RewriteRule ^/moodle/ / [R=301,L]
+    RewriteCond %{QUERY_STRING} ^id=7$
+    RewriteRule ^/store/x\\.php$ /shop? [R=301,L]
+""",
+}
 MAP = "map $request_uri $moved { /store/x.php?id=7 /shop; }\n"
-OLD = (
-    *("/claroline/bio/index.php", "/moodle/x.php?id=1", "/store/x.php?id=7"),
-    *("/news.php", "/forum/x.php", "/wiki/a.php5"),
-)
+OLD = {
+    **dict.fromkeys(("/claroline/bio/index.php", "/claroline/maths/index.php?a=1"), 301),
+    **dict.fromkeys(("/dokeos/x.php", "/dokeos/deep/er/x.phtml", "/dokeos/.htaccess"), 302),
+    **dict.fromkeys(("/moodle/x.php?id=1", "/moodle/course/view.php?id=3&x=y", "/moodle/x.phar"), 301),
+    **dict.fromkeys(("/store/x.php?id=7", "/news.php", "/news.php?year=2019"), 301),
+    **dict.fromkeys(("/forum/x.php", "/forum/view/topic.php", "/forum/x.pht"), 410),
+    **dict.fromkeys(("/wiki/a.php", "/wiki/a.php5", "/wiki/deep/a.php"), 302),
+    **dict.fromkeys(("/main/calendar/a.phtml", "/AGENDA/b.PHTML"), 301),
+}
 # Each seems to be one of them: PHP that was uploaded would answer.
 UPLOADED = (
     *("/claroline/bio/x.php", "/main/../upload/x.php", "/upload/x.php?/wiki/a.php5"),
@@ -119,27 +140,30 @@ UPLOADED = (
 )
 
 
-@pytest.mark.cells("trixie-nginx")
+@pytest.mark.cells("trixie-nginx", "trixie-apache")
 def test_addresses_of_an_older_program_lead_where_they_led(fresh: Host, playbook: Playbook) -> None:
-    file = virtual_host(fresh)
-    fresh.put(file, MAP + fresh.get(file).replace("    location / {", f"{MOVED}    location / {{", 1))
+    file, moved, own = virtual_host(fresh), MOVED[fresh.web], fresh.get(virtual_host(fresh))
+    if fresh.web == "nginx":
+        fresh.put(file, MAP + own.replace("    location / {", f"{moved}    location / {{", 1))
+    else:
+        fresh.put(file, own.replace("</VirtualHost>", f"{moved}</VirtualHost>"))
     for path in ("claroline/bio/x", "upload/x", "store/x", "up/wiki/a"):
         fresh.put(f"/var/www/chamilo/public/{path}.php", "<?php echo 6*7;")
-    fresh.run("chown -R www-data: /var/www/chamilo/public && systemctl reload nginx")
+    fresh.run("chown -R www-data: /var/www/chamilo/public && systemctl try-reload-or-restart 'nginx*' 'apache2*'")
 
-    def led(paths: tuple[str, ...]) -> list[tuple[int, list[str]]]:
-        answers = [fresh.http(f"https://{fresh.domain}{path}") for path in paths]
-        return [(answer.status, answer.values("Location")) for answer in answers]
+    def led(paths: Iterable[str]) -> dict[str, tuple[int, list[str]]]:
+        answers = {path: fresh.http(f"https://{fresh.domain}{path}") for path in paths}
+        return {path: (answer.status, answer.values("Location")) for path, answer in answers.items()}
 
     playbook.sections = "https"
     playbook.harden(fresh)
     before = led(OLD)
-    assert [status for status, _to in before] == [301, 301, 301, 301, 410, 302]
-    assert {status for status, _to in led(UPLOADED)} == {200}
+    assert {path: status for path, (status, _to) in before.items()} == OLD
+    assert {status for status, _to in led(UPLOADED).values()} == {200}
     playbook.sections = "headers,uploads"
     playbook.harden(fresh)
     assert led(OLD) == before
-    assert {status for status, _to in led(UPLOADED)} == {403}
+    assert {status for status, _to in led(UPLOADED).values()} == {403}
     assert playbook.harden(fresh) == 0
 
 

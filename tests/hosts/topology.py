@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from tests.hosts.hardening import CERTIFICATE, SPARED
+from tests.hosts.load_balancer import BACKEND, DEFAULTS
 from tests.playbook import Played, play
 from tests.testbed import authority, hosts, images
 from tests.testbed.hosts import Host
@@ -26,30 +27,15 @@ from tests.testbed.hosts import Host
 PROJECT = "/var/www/chamilo"
 DOMAIN = "campus.test"
 WEB = ("web1", "web2")
-HAPROXY = """
-global
-    stats socket /run/haproxy/admin.sock mode 660 level admin
-    maxconn 500
-defaults
-    mode http
-    timeout connect 2s
-    timeout client 60s
-    timeout server 60s
-    option forwardfor
-    option redispatch
-    retries 2
+HAPROXY = f"""\
+{DEFAULTS}\
 frontend portal
     bind :80
     bind :443 ssl crt /etc/haproxy/portal.pem
-    http-request set-header X-Forwarded-Proto https if { ssl_fc }
-    http-request set-header X-Forwarded-Proto http unless { ssl_fc }
+    http-request set-header X-Forwarded-Proto https if {{ ssl_fc }}
+    http-request set-header X-Forwarded-Proto http unless {{ ssl_fc }}
     default_backend campus
-backend campus
-    balance roundrobin
-    cookie NODE insert indirect nocache
-    option httpchk
-    http-check send meth GET uri /robots.txt hdr Host campus.test hdr X-Forwarded-Proto https
-    default-server check inter 500ms fall 2 rise 1
+{BACKEND}\
     server web1 web1.test:80 cookie web1
     server web2 web2.test:80 cookie web2
 """

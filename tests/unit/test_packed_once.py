@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The packages of modules that playbooks of tests share: used again for the same code, and for no other."""
+"""The packages of modules that playbooks of tests share: used for the same code and for no other."""
 
 from __future__ import annotations
 
@@ -11,19 +11,6 @@ from pathlib import Path
 import pytest
 
 from tests.tools.callback import packed_once
-from tests.unit.plugins.action.conftest import Ansible
-
-PLAY = [{"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.ping": {}}]}]
-
-
-@pytest.mark.slow
-def test_a_second_playbook_packs_nothing(tmp_path: Path) -> None:
-    assert Ansible(tmp_path).play(PLAY, {"campus.test": {}}).code == 0
-    (package,) = (packed_once.PACKED / packed_once.sources()).glob("ansible.modules.ping-*-none")
-    before = package.stat()
-    assert Ansible(tmp_path).play(PLAY, {"campus.test": {}}).code == 0
-    after = package.stat()
-    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_no_package_of_other_code_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,8 @@ _IN_THE_DATABASE = (*_RUN_PHP, "database", "backups", "monitoring")
 _BY_THE_CLOCK = ("https", "brute_force", "backups")
 _IN_THE_TREE = (*_RUN_PHP, "backups")
 SERVED = ("updates", "https", "permissions", "brute_force", "sessions", "headers", "uploads")
+# What every answer of the portal is to carry.
+HEADERS = ("https_hsts", "headers_nosniff", "headers_frame_options", "headers_referrer_policy", "headers_csp")
 _SECONDS = 20.0  # for a question to apt or the DNS
 _NEAR = 0.8  # 1 is the same
 NOT_ROOT = (
@@ -96,6 +98,15 @@ def obstacles(site: Site, host: Host, desired: Desired) -> list[Obstacle]:
             )
         )
     found += _without_pool(site)
+    if desired.vhost == "include":
+        found += [
+            Obstacle(
+                f"{one.file} line {one.line}: {one.what} sends headers of its own, and so none of the virtual host's. "
+                f"{one.remedy}, and reload {site.web.service}.",
+                controls=HEADERS,
+            )
+            for one in site.in_place.bare
+        ]
     if desired.vhost in site.own_host.refused:
         found.append(Obstacle(site.own_host.refused[desired.vhost], SERVED))
     if host.certificate:

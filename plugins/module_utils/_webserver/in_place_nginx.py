@@ -98,6 +98,7 @@ def plan(tree: Unmarked, configuration: Configuration, desired: DesiredHost) -> 
         programs=beside.programs(tree, "nginx", configuration, found.portal, desired.roots),
         answered=old_addresses.answered(found.portal),
         obstacles=tuple(dict.fromkeys(obstacles)),
+        bare=tuple(dict.fromkeys(made.bare)),
         tls=any(found.needs_tls(server) for server in found.portal),
         bound=bound.by_owner(configuration, _secure_levels(configuration, found)),
     )
@@ -129,6 +130,7 @@ class _Plan:
         self.desired = desired
         self.found = found
         self.obstacles: list[Obstacle] = []
+        self.bare: list[Obstacle] = []
         self.changes: dict[str, _Changes] = {}
         self._pending: dict[int, list[Piece]] = {}  # what cannot be written where it belongs, by the directive
         own = {id(server.block) for server in (*found.portal, *found.redirect)}
@@ -208,6 +210,9 @@ class _Plan:
         lines = []
         if self._headers(level):
             lines.append(f"include {self.desired.drop_ins}/location/*.conf;")
+            if not any(lines[0] == f"{item.written};" for item in every(level, "include")):
+                what = block.written if block.name == "location" else block.name  # a test may have a secret
+                self.bare.append(Obstacle.at(block, what, f'Add "{lines[0]}" to it'))
         if block.name == "location" and any(every(level, *_HIDES)):
             lines.append(f"include {self.desired.drop_ins}/hide/*.conf;")
         if block.name == "location" and any(every(level, "limit_req")):

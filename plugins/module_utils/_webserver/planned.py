@@ -80,6 +80,7 @@ class InPlace:
     programs: tuple[Program, ...] = ()
     answered: tuple[str, ...] = ()  # nginx: the conditions of requests that its owner's lines answer, see old_addresses
     obstacles: tuple[Obstacle, ...] = ()
+    bare: tuple[Obstacle, ...] = ()  # locations with headers of their own, which hide ours until a line is there
     tls: bool = False  # a block includes what has it speak https
     bound: str = ""  # what its owner had browsers go by as Strict-Transport-Security, by https
 

@@ -19,6 +19,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.dec
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.obstacle import Obstacle, report
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.obstacles import (
+    HEADERS,
     Desired,
     Host,
     misnamed,
@@ -29,6 +30,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._application.sit
 from ansible_collections.chamilo.hardening.plugins.module_utils._application.virtual_hosts import Planned
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.mounts import Mount
 from ansible_collections.chamilo.hardening.plugins.module_utils._php.php import Php
+from ansible_collections.chamilo.hardening.plugins.module_utils._webserver import planned
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._webserver.planned import OwnHost
 
@@ -195,6 +197,16 @@ def test_all_of_them_are_in_one_message():
 def test_without_sections_nothing_of_the_host_is_in_the_way():
     desired = Desired(alert_mail="a@example.org", controller_time=NOW)
     assert obstacles(site(sendmail=False), Host(mirror="deb.example: no route"), desired) == []
+
+
+@pytest.mark.parametrize("vhost", ["include", "auto"])
+def test_a_location_that_hides_the_headers_is_named_where_only_its_owner_writes(vhost: str) -> None:
+    bare = planned.Obstacle("/etc/nginx/campus", 7, "location /files/", 'Add "include x;" to it')
+    found = obstacles(
+        site(in_place=planned.InPlace(bare=(bare,))), Host(now=NOW), Desired(sections=["headers"], vhost=vhost)
+    )
+    assert [one.controls for one in found] == ([HEADERS[1:]] if vhost == "include" else [])
+    assert all("/etc/nginx/campus line 7: location /files/ sends headers of its own" in one.why for one in found)
 
 
 FPM = Php(user="www-data", group="www-data", pool_file="/etc/php/8.4/fpm/pool.d/www.conf")

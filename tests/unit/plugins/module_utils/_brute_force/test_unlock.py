@@ -147,9 +147,7 @@ def test_an_account_that_waits_for_its_captcha_is_shown_by_its_name(host, monkey
     note, nothing = unlock.inspect("").description()
     assert note == "Whom the CAPTCHA of campus.test blocks is not seen: cache.adapter.redis keeps its cache."
     assert nothing == "Nothing that was looked at is locked or banned."
-    cache.write_text(
-        "framework:\n  cache:\n    # app: cache.adapter.redis\n    app: cache.adapter.filesystem\n"
-    )
+    cache.write_text("framework:\n  cache:\n    # app: cache.adapter.redis\n    app: cache.adapter.filesystem\n")
     assert list(unlock.inspect("").description()) == ["Nothing is locked or banned."]
     counter(tmp_path, "ada", 830)
     blocked = "ada (administrator, a@x.test) of campus.test is blocked for 14 minutes, after wrong CAPTCHA answers."

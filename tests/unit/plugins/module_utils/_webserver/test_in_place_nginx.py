@@ -231,6 +231,13 @@ def test_headers_of_a_location_bring_ours_along(host):
     assert found.lines("/etc/nginx/sites-available/campus.conf") == [OURS, PHP, LOCATION, LOCATION, LOCATION]
 
 
+def test_a_location_whose_headers_hide_ours_is_known_until_it_has_our_line(host):
+    own = "location /files/ { add_header X-School 1; }"
+    there = f"location /more/ {{ add_header X-School 1; {LOCATION} }}"
+    (bare,) = site(host, block("80, 443 ssl", body=f"{SERVED} {own} {there}")).plan.bare
+    assert (bare.what, bare.remedy) == ("location /files/", f'Add "{LOCATION}" to it')
+
+
 def test_lines_of_the_module_headers_more(host):
     lines = "more_set_headers 'A: b'; more_clear_headers Server; more_set_headers -s 404 'x-frame-options: DENY';"
     (refusal,) = refusals(site(host, block("80, 443 ssl", body=f"{SERVED} {lines}")))
