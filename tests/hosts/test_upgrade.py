@@ -64,7 +64,7 @@ def harden_by(tree: Path, host: Host, playbook: Playbook, *options: str, **varia
 
 def files(host: Host) -> set[str]:
     """What a run left, but for what came with a package: those of that release stay."""
-    packaged = set(host.run("cat /var/lib/dpkg/info/*.list").stdout.splitlines())
+    packaged = {"/etc/networks", *host.run("cat /var/lib/dpkg/info/*.list").stdout.splitlines()}
     return {line for line in host.run(LEFT).stdout.splitlines() if not NAMED_ANEW.search(line)} - packaged
 
 
