@@ -81,9 +81,12 @@ def _returns(location: Directive) -> bool:
 
 def _comes_first(location: Directive) -> bool:
     """Whether it can hand a request on before any regular expression of the server block is looked at."""
-    exact = location.arguments[0] in ("=", "^~")
     within = location.block or ()
-    return (exact or any(every(within, "location"))) and any(item.name in (*PASSES, "rewrite") for item in walk(within))
+    if location.arguments[0] not in ("=", "^~") and not any(every(within, "location")):
+        return False
+    return any(
+        item.name in (*PASSES, "rewrite") or any(word[:1] == "@" for word in item.arguments) for item in walk(within)
+    )
 
 
 def _matching(operator: str, pattern: str) -> Iterator[str]:

@@ -39,6 +39,7 @@ def conditions(*bodies: str) -> list[str]:
         ("location ^~ /old/up/ { fastcgi_pass x; } location ^~ /old/ { return 410; }", []),
         (rf"location ~ ^/old {{ return 410; }} location /old/ {{ {PHP} }}", []),
         ("location ~ ^/old { return 410; } location ^~ /old/ { proxy_pass http://x; }", []),
+        ("location ~ ^/old { return 410; } location ^~ /old/ { try_files $uri @php; }", []),
         ("location /old/ { return 410; }", []),
         ("location = /a.php { if ($arg_x) { return 410; } fastcgi_pass x; }", []),
         ("location =/a.php { return 410; }", []),
